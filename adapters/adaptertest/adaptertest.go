@@ -1,0 +1,162 @@
+// Package adaptertest is the conformance suite that every adapter passes: its test is one call to Run with a Fixture. The
+// suite speaks to the vendor's simulator over HTTP, through the same rest.Client as in production, and steers it by its
+// control surface under /_sim.
+//
+// It leaves what is particular to one vendor (its limits, its wording, its traps) to that adapter's own tests.
+package adaptertest
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"datum/adapters"
+	"datum/domain"
+)
+
+// Simulator is a running simulator of the vendor.
+type Simulator interface {
+	Handler() http.Handler
+	Credentials() map[string]string
+	Close()
+}
+
+// Fixture says how to run the suite against one adapter. Everything is required unless it says otherwise.
+type Fixture struct {
+	Vendor adapters.Vendor
+	Kind   domain.Kind
+	// New returns a fresh simulator whose limits are out of the way. The suite closes it.
+	New func() Simulator
+	// Settings returns the account settings for the simulator's credentials. Make pages small (5 or so), so that the
+	// suite's few records need several.
+	Settings  func(credentials map[string]string) map[string]string
+	TokenPath string // of the token endpoint at the simulator; "" if AuthNone or AuthToken
+	// Path is a part of the path of every call that reads or writes objects, and of no call for tokens or set-up.
+	Path string
+	// Must lists the optional abilities that the adapter has, by the names of the members of adapters.Abilities. One that
+	// is lost fails.
+	Must []string
+
+	// Type is the simulator's word for the objects that people make in these tests, and Named the properties by which a
+	// person gives one a name, which reads as the canonical field NameField.
+	Type      string
+	Named     func(name string) map[string]any
+	NameField domain.Field // default legalName
+	// ExternalID returns the adapter's external id for one of the simulator's objects of Type.
+	ExternalID func(object map[string]any) string
+	// ObjectID returns the simulator's id for an external id of an object of Type.
+	ObjectID func(externalID string) string
+	// VendorOnly are properties that a person can set and Datum does not carry; a write must leave them as they are.
+	VendorOnly map[string]any
+
+	// Golden returns the golden values of the n-th of many different customers, with a name, an e-mail address and an ABN
+	// if those are carried.
+	Golden func(n int) domain.Values
+	// Values replaces the suite's values for a field in the round trip.
+	Values map[domain.Field][]domain.Value
+	// Required are fields that the vendor does not let go empty.
+	Required []domain.Field
+	// Refused are values that the vendor (or the adapter for it) refuses: at least one, for a field of TypeText or the like.
+	Refused map[domain.Field]domain.Value
+
+	// SignsTime says that the vendor signs the time of a webhook, so that one that comes late is refused. Otherwise every
+	// signal must have a DedupeKey.
+	SignsTime bool
+	// Merges says that the simulator's people can merge objects of Type.
+	Merges bool
+	// Lag is how long the simulator's lists trail behind its writes, real time; 0 if they do not.
+	Lag time.Duration
+}
+
+// Run runs every case, each with a simulator of its own, in parallel.
+func Run(t *testing.T, f Fixture) {
+	t.Helper()
+	if f.NameField == "" {
+		f.NameField = "legalName"
+	}
+	f.check(t)
+	for name, c := range map[string]func(*env){
+		"abilities": abilities, "round trip": roundTrip, "refused values": refusedValues, "own write recognised": ownWrite,
+		"same key makes one record": sameKey, "partial write": partialWrite, "unknown outcome is found": unknownOutcome,
+		"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
+		"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
+		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "check": check,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c(start(t, f))
+		})
+	}
+}
+
+// check finds mistakes in the fixture and the mapping table.
+func (f Fixture) check(t *testing.T) {
+	t.Helper()
+	m := f.Vendor.Carried(f.Kind)
+	if m == nil {
+		t.Fatalf("%s does not carry %s", f.Vendor.Name, f.Kind)
+	}
+	ki, ok := f.Kind.Info()
+	if !ok {
+		t.Fatalf("there is no kind %q", f.Kind)
+	}
+	if f.Vendor.Timeout <= 0 || f.Vendor.Timeout >= 30*time.Second {
+		t.Errorf("Vendor.Timeout is %s; it must be positive and under the job timeout of 30 s", f.Vendor.Timeout)
+	}
+	if f.Vendor.Batch < 1 {
+		t.Errorf("Vendor.Batch is %d; it is 1 for a vendor without batches", f.Vendor.Batch)
+	}
+	seen := map[domain.Field]bool{}
+	for _, r := range m.Rows {
+		if _, ok := ki.Field(r.Field); !ok {
+			t.Errorf("the mapping has a row for %s, which %s does not have", r.Field, f.Kind)
+		}
+		if seen[r.Field] {
+			t.Errorf("the mapping has two rows for %s", r.Field)
+		}
+		seen[r.Field] = true
+		if len(r.Paths) == 0 || r.Get == nil {
+			t.Errorf("the row for %s has no path or no Get", r.Field)
+		}
+	}
+	if !slices.Contains(m.Writable(), f.NameField) {
+		t.Errorf("the name field %s is not writable", f.NameField)
+	}
+	if len(f.Refused) == 0 {
+		t.Error("the fixture names no value that the vendor refuses")
+	}
+}
+
+func (f Fixture) has(ability string) bool { return slices.Contains(f.Must, ability) }
+
+// abilities: what the adapter must be able to do, it can.
+func abilities(e *env) {
+	ab := reflect.ValueOf(e.ab)
+	for _, name := range e.f.Must {
+		member := ab.FieldByName(name)
+		if !member.IsValid() {
+			e.t.Errorf("adapters.Abilities has no member %s", name)
+		} else if member.IsNil() {
+			e.t.Errorf("the adapter has lost the ability %s", name)
+		}
+	}
+	for i := range ab.NumField() {
+		if name := ab.Type().Field(i).Name; !ab.Field(i).IsNil() && !e.f.has(name) {
+			e.t.Errorf("the adapter has the ability %s, which the fixture does not ask for: nothing would notice its loss", name)
+		}
+	}
+}
+
+// need ends the case if the fixture does not ask for the ability; that it is there if asked for is a case of its own.
+func (e *env) need(ability string) bool {
+	e.t.Helper()
+	if !e.f.has(ability) {
+		return false
+	}
+	if reflect.ValueOf(e.ab).FieldByName(ability).IsNil() {
+		e.t.Fatalf("the adapter has lost the ability %s", ability)
+	}
+	return true
+}

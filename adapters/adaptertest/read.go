@@ -1,0 +1,264 @@
+package adaptertest
+
+import (
+	"fmt"
+	"slices"
+
+	"datum/adapters"
+	"datum/domain"
+)
+
+// crowd makes n objects as people do and returns their external ids with their names.
+func (e *env) crowd(n int) map[string]string {
+	names := map[string]string{}
+	for i := range n {
+		name := fmt.Sprintf("Crowd %02d Pty Ltd", i)
+		names[e.person("", e.f.Named(name))] = name
+	}
+	if len(names) != n {
+		e.t.Fatalf("%d objects made %d external ids", n, len(names))
+	}
+	return names
+}
+
+// mingle is what people do while pages are read: one renames somebody, another makes somebody new.
+func (e *env) mingle(i int, names map[string]string) {
+	ids := slices.Sorted(func(yield func(string) bool) {
+		for id := range names {
+			if !yield(id) {
+				return
+			}
+		}
+	})
+	id := ids[(i*7)%len(ids)]
+	names[id] = fmt.Sprintf("Renamed %02d Pty Ltd", i)
+	e.person(id, e.f.Named(names[id]))
+	name := fmt.Sprintf("Newcomer %02d Pty Ltd", i)
+	names[e.person("", e.f.Named(name))] = name
+}
+
+// resume: reading page by page, each page by a process that has just started, while pages shift under writes, misses
+// nobody and ends with everybody's last state.
+func resume(e *env) {
+	names := e.crowd(12)
+	seen := map[string]string{}
+	cursor, pages := "", 0
+	look := func(rs []domain.Record) {
+		for _, r := range rs {
+			seen[r.ExternalID] = r.Values[e.f.NameField].Text()
+		}
+	}
+	for ; pages < 100; pages++ {
+		e.connect()
+		p, err := e.adapter.Changes(e.t.Context(), e.f.Kind, cursor)
+		if e.code(err) != "" {
+			e.t.Fatal(err)
+		}
+		look(p.Records)
+		cursor = p.Cursor
+		if pages < 6 {
+			e.mingle(pages, names)
+		}
+		if !p.More {
+			break
+		}
+	}
+	if pages == 0 {
+		e.t.Errorf("%d objects came in one page: make the fixture's pages smaller", len(names))
+	}
+	e.eventually("every object is seen in its last state", func() bool {
+		var rs []domain.Record
+		rs, cursor = e.changes(cursor)
+		look(rs)
+		for id, name := range names {
+			if seen[id] != name {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// sweep: a listing that says it is complete has everybody who was there all the time, even while pages shift; with
+// nobody about it is complete.
+func sweep(e *env) {
+	if !e.need("Sweeper") {
+		return
+	}
+	names := e.crowd(12)
+	pass := func(between func(page int)) (seen map[string]bool, complete bool) {
+		seen = map[string]bool{}
+		cursor := ""
+		for page := 0; page < 100; page++ {
+			e.connect()
+			p, err := e.ab.Sweeper.List(e.t.Context(), e.f.Kind, cursor)
+			if e.code(err) != "" {
+				e.t.Fatal(err)
+			}
+			if p.Complete && p.More {
+				e.t.Error("a page that is not the last says that the listing is complete")
+			}
+			for _, r := range p.Records {
+				seen[r.ExternalID] = true
+			}
+			if cursor = p.Cursor; !p.More {
+				return seen, p.Complete
+			}
+			between(page)
+		}
+		e.t.Fatal("the listing does not come to an end")
+		return nil, false
+	}
+	before := slices.Collect(func(yield func(string) bool) {
+		for id := range names {
+			if !yield(id) {
+				return
+			}
+		}
+	})
+	seen, complete := pass(func(page int) {
+		if page < 4 {
+			e.mingle(page, names)
+		}
+	})
+	for _, id := range before {
+		if complete && !seen[id] {
+			e.t.Errorf("the listing says it is complete and lacks %s, which was there all the time", id)
+		}
+	}
+	e.eventually("a listing with nobody about is complete and has everybody", func() bool {
+		seen, complete := pass(func(int) {})
+		for id := range names {
+			if !seen[id] {
+				return false
+			}
+		}
+		return complete && len(seen) == len(names)
+	})
+}
+
+// notFound: an object that never was or is gone is NotFound, or shown as deleted or archived where the vendor keeps it.
+func notFound(e *env) {
+	id := e.person("", e.f.Named("Gone Pty Ltd"))
+	_, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, other(id))
+	e.is("an object that never was", err, domain.NotFound)
+	e.sim("POST", "/delete", object{"type": e.f.Type, "id": e.f.ObjectID(id)}, nil)
+	r, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, id)
+	if e.code(err) != domain.NotFound && (err != nil || !r.Deleted && r.Values["status"] != domain.TextValue("ARCHIVED")) {
+		e.t.Errorf("a deleted object: %v, deleted %v, status %s", err, r.Deleted, r.Values["status"])
+	}
+}
+
+// other returns a well-formed id that names nobody while there are few objects.
+func other(id string) string {
+	b := []byte(id)
+	last := &b[len(b)-1]
+	switch {
+	case *last >= '0' && *last <= '9':
+		*last = '0' + (*last-'0'+5)%10
+	case *last == 'a':
+		*last = 'b'
+	default:
+		*last = 'a'
+	}
+	return string(b)
+}
+
+// fetchMany: what is there comes, what is gone is missing, and one fetch shows the same.
+func fetchMany(e *env) {
+	if !e.need("BatchFetcher") {
+		return
+	}
+	names := e.crowd(7)
+	var ids []string
+	for id := range names {
+		ids = append(ids, id)
+	}
+	gone := ids[0]
+	e.sim("POST", "/delete", object{"type": e.f.Type, "id": e.f.ObjectID(gone)}, nil)
+	rs, err := e.ab.BatchFetcher.FetchMany(e.t.Context(), e.f.Kind, append(ids, other(ids[1])))
+	if !e.is("fetch many", err) {
+		return
+	}
+	got := map[string]bool{}
+	for _, r := range rs {
+		if got[r.ExternalID] {
+			e.t.Errorf("%s came twice", r.ExternalID)
+		}
+		got[r.ExternalID] = true
+		if names[r.ExternalID] == "" {
+			e.t.Errorf("nobody asked for %s", r.ExternalID)
+		}
+		if r.ExternalID == gone {
+			if !r.Deleted && r.Values["status"] != domain.TextValue("ARCHIVED") {
+				e.t.Error("a deleted object came as if nothing had happened")
+			}
+			continue
+		}
+		if one := e.fetch(r.ExternalID); len(one.Values.Diff(r.Values)) > 0 || one.Version != r.Version || one.CanonicalID != r.CanonicalID {
+			e.t.Errorf("%s: fetched alone it differs: %s", r.ExternalID, one.Values.Diff(r.Values))
+		}
+	}
+	for _, id := range ids[1:] {
+		if !got[id] {
+			e.t.Errorf("%s is missing", id)
+		}
+	}
+}
+
+// find: by our id first, then by strong keys; one answer per query, in order.
+func find(e *env) {
+	if !e.need("Writer") || !e.need("Finder") {
+		return
+	}
+	a, wa := e.create(0)
+	b, wb := e.create(1)
+	absent := adapters.Query{CanonicalID: domain.NewID("cus"), Values: e.golden(2)}
+	ask := func(qs ...adapters.Query) [][]string {
+		found, err := e.ab.Finder.Find(e.t.Context(), e.f.Kind, qs)
+		if e.code(err) != "" || len(found) != len(qs) {
+			e.t.Fatalf("%d answers to %d queries: %v", len(found), len(qs), err)
+		}
+		ids := make([][]string, len(found))
+		for i, rs := range found {
+			for _, r := range rs {
+				ids[i] = append(ids[i], r.ExternalID)
+			}
+		}
+		return ids
+	}
+	got := ask(adapters.Query{CanonicalID: wb.CanonicalID}, absent, adapters.Query{CanonicalID: wa.CanonicalID, Values: wb.Values})
+	if want := fmt.Sprint([][]string{{b.ExternalID}, nil, {a.ExternalID}}); fmt.Sprint(got) != want {
+		e.t.Errorf("by our id: %v, want %v", got, want)
+	}
+	e.eventually("a record is found by its strong keys", func() bool {
+		got := ask(absent, adapters.Query{CanonicalID: domain.NewID("cus"), Values: wa.Values})
+		return len(got[0]) == 0 && len(got[1]) == 1 && got[1][0] == a.ExternalID
+	})
+	if got := ask(); len(got) != 0 {
+		e.t.Errorf("no query has %d answers", len(got))
+	}
+}
+
+// merged: after a merge the loser's id leads to the survivor.
+func merged(e *env) {
+	if !e.f.Merges {
+		return
+	}
+	winner, loser := e.person("", e.f.Named("Winner Pty Ltd")), e.person("", e.f.Named("Loser Pty Ltd"))
+	var o object
+	e.sim("POST", "/merge", object{"type": e.f.Type, "winner": e.f.ObjectID(winner), "loser": e.f.ObjectID(loser)}, &o)
+	survivor := e.f.ExternalID(o)
+	for _, id := range []string{winner, loser} {
+		if id == survivor {
+			continue
+		}
+		r := e.fetch(id)
+		if r.MergedInto != survivor && (r.ExternalID != survivor || !slices.Contains(r.Aliases, id)) {
+			e.t.Errorf("%s was merged into %s; fetched it is %s with aliases %q, merged into %q", id, survivor, r.ExternalID, r.Aliases, r.MergedInto)
+		}
+	}
+	if r := e.fetch(survivor); r.MergedInto != "" || r.Deleted {
+		e.t.Error("the survivor looks merged or deleted")
+	}
+}

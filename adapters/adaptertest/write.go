@@ -1,0 +1,273 @@
+package adaptertest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"datum/adapters"
+	"datum/domain"
+)
+
+// roundTrip: every writable field comes back as it was written, as far as the vendor can hold it, from the answer to the
+// write and from a fetch; so does its emptiness.
+func roundTrip(e *env) {
+	if !e.need("Writer") {
+		return
+	}
+	ki, _ := e.f.Kind.Info()
+	r, w := e.create(0)
+	for _, field := range e.m.Writable() {
+		fi, _ := ki.Field(field)
+		vs, given := e.f.Values[field]
+		if !given {
+			vs = values(fi)
+		}
+		if !slices.ContainsFunc(vs, func(v domain.Value) bool { return !v.Empty() }) {
+			e.t.Errorf("%s: there is no value to write", field)
+		}
+		if !slices.Contains(e.f.Required, field) {
+			vs = append(slices.Clone(vs), domain.Null, vs[0])
+		}
+		for _, v := range vs {
+			what := fmt.Sprintf("%s = %s", field, v)
+			norm, issues := domain.Normalize(fi, v)
+			if norm != v {
+				e.t.Errorf("%s: the suite's value is not canonical: %s %v", what, norm, issues)
+				continue
+			}
+			out := e.write(e.update(r, w.CanonicalID, domain.Values{field: v}))
+			if !e.is("write "+what, out.Err) {
+				continue
+			}
+			e.same("answer to "+what, out.Record, domain.Values{field: v})
+			r = e.fetch(r.ExternalID)
+			e.same("fetch after "+what, r, domain.Values{field: v})
+		}
+	}
+	if l := e.ledger(); l.Creates != 1 || l.Duplicates != 0 {
+		e.t.Errorf("updates made records: %+v", l)
+	}
+}
+
+// refusedValues: what the vendor cannot hold is refused, by name, and nothing is changed or cut short.
+func refusedValues(e *env) {
+	if !e.need("Writer") {
+		return
+	}
+	r, w := e.create(0)
+	for field, v := range e.f.Refused {
+		out := e.write(e.update(r, w.CanonicalID, domain.Values{field: v}))
+		if e.is(fmt.Sprintf("%s = %.60s", field, v), out.Err, domain.Invalid) && domain.AsError(out.Err).Message == "" {
+			e.t.Errorf("%s: the refusal says nothing", field)
+		}
+	}
+	for _, field := range e.f.Required {
+		out := e.write(e.update(r, w.CanonicalID, domain.Values{field: domain.Null}))
+		if fit := e.m.Fit(domain.Values{field: domain.Null})[field]; out.Err == nil && fit.Empty() {
+			e.t.Errorf("%s is required, yet it went empty", field)
+		}
+	}
+	after := e.fetch(r.ExternalID)
+	for field, v := range r.Values.Diff(after.Values) {
+		if fit := e.m.Fit(domain.Values{field: domain.Null})[field]; fit != v {
+			e.t.Errorf("a refused write has changed %s from %s to %s", field, r.Values[field], v)
+		}
+	}
+	for _, field := range e.m.Fields() {
+		if row := e.m.Row(field); row.Set == nil {
+			out := e.write(e.update(r, w.CanonicalID, domain.Values{field: domain.TextValue("x")}))
+			e.is("write of read-only "+string(field), out.Err, domain.Unsupported)
+		}
+	}
+}
+
+// ownWrite: the record that a write returns, the one that the changes show and the one that a fetch gives are the same,
+// equal to what was written and marked with our id: nothing that looks like somebody's edit.
+func ownWrite(e *env) {
+	if !e.need("Writer") {
+		return
+	}
+	_, cursor := e.changes("")
+	w := e.newWrite(1)
+	out := e.write(w)
+	if out.Err != nil {
+		e.t.Fatal(out.Err)
+	}
+	if !out.Created {
+		e.t.Error("a creation that is not reported as one")
+	}
+	r := out.Record
+	compare := func(what string, x domain.Record) {
+		e.same(what, x, w.Values)
+		if x.CanonicalID != w.CanonicalID {
+			e.t.Errorf("%s: canonical id %q, want %q", what, x.CanonicalID, w.CanonicalID)
+		}
+		for f := range r.Values {
+			if a, b := r.Values[f], x.Values[f]; a != b && !(a.Empty() && b.Empty()) {
+				e.t.Errorf("%s: %s is %s, the answer to the write said %s", what, f, b, a)
+			}
+		}
+		if x.Version != r.Version {
+			e.t.Errorf("%s: version %q, the answer to the write said %q", what, x.Version, r.Version)
+		}
+	}
+	compare("answer to the write", r)
+	compare("fetch", e.fetch(r.ExternalID))
+	e.eventually("the changes show what was written", func() bool {
+		var rs []domain.Record
+		rs, cursor = e.changes(cursor)
+		for _, x := range rs {
+			if x.ExternalID == r.ExternalID {
+				compare("changes", x)
+				return true
+			}
+		}
+		return false
+	})
+	if n := len(e.objects()); n != 1 {
+		e.t.Errorf("one write made %d objects", n)
+	}
+	out = e.write(e.update(r, w.CanonicalID, domain.Values{e.f.NameField: e.golden(2)[e.f.NameField]}))
+	if e.is("update", out.Err) && (out.Created || out.Record.ExternalID != r.ExternalID || out.Record.CanonicalID != w.CanonicalID) {
+		e.t.Errorf("an update returned created %v, id %s, canonical id %s", out.Created, out.Record.ExternalID, out.Record.CanonicalID)
+	}
+}
+
+// sameKey: a creation that is repeated makes one record.
+func sameKey(e *env) {
+	if !e.need("Writer") {
+		return
+	}
+	w := e.newWrite(0)
+	a := e.write(w)
+	b := e.write(w)
+	e.is("first", a.Err)
+	// A vendor without idempotency keys may say that it exists; it must not make another.
+	e.is("again", b.Err, "", domain.Conflict)
+	if b.Err == nil && a.Record.ExternalID != b.Record.ExternalID {
+		e.t.Errorf("two records: %s and %s", a.Record.ExternalID, b.Record.ExternalID)
+	}
+	if l := e.ledger(); l.Creates != 1 || l.Duplicates != 0 {
+		e.t.Errorf("the vendor made %d records, %d of them duplicates", l.Creates, l.Duplicates)
+	}
+}
+
+// partialWrite: a write touches the fields that it names and nothing else, neither ours nor the vendor's own.
+func partialWrite(e *env) {
+	if !e.need("Writer") {
+		return
+	}
+	r, w := e.create(0)
+	e.person(r.ExternalID, e.f.VendorOnly)
+	before, object := e.fetch(r.ExternalID), e.objects()[r.ExternalID]
+	name := e.golden(1)[e.f.NameField]
+	out := e.write(e.update(before, w.CanonicalID, domain.Values{e.f.NameField: name}))
+	if !e.is("write", out.Err) {
+		return
+	}
+	after, objectAfter := e.fetch(r.ExternalID), e.objects()[r.ExternalID]
+	for f, v := range before.Values.Diff(after.Values) {
+		if f != e.f.NameField {
+			e.t.Errorf("%s went from %s to %s although only %s was written", f, before.Values[f], v, e.f.NameField)
+		}
+	}
+	if after.Values[e.f.NameField] != name {
+		e.t.Errorf("%s is %s, want %s", e.f.NameField, after.Values[e.f.NameField], name)
+	}
+	for key := range e.f.VendorOnly {
+		a, b := member(object, key), member(objectAfter, key)
+		if a == nil || !reflect.DeepEqual(a, b) {
+			e.t.Errorf("the vendor's own %s went from %v to %v", key, a, b)
+		}
+	}
+}
+
+// member finds a property where simulators keep it: in the object or in a member of it ("properties").
+func member(o object, key string) any {
+	if v, ok := o[key]; ok {
+		return v
+	}
+	for _, m := range o {
+		if inner, ok := m.(object); ok && inner[key] != nil {
+			return inner[key]
+		}
+	}
+	return nil
+}
+
+// unknownOutcome: a creation whose answer is lost is found by our id if it was carried out and not found if it was not;
+// repeating it with the same key leaves one record either way.
+func unknownOutcome(e *env) {
+	if !e.need("Writer") || !e.need("Finder") {
+		return
+	}
+	for n, c := range []struct {
+		fault object
+		done  bool
+	}{
+		{object{"kind": "reset", "method": "POST", "count": 1}, true},
+		{object{"kind": "reset_before", "method": "POST", "count": 1}, false},
+		{object{"kind": "status", "status": 503, "afterCommit": true, "method": "POST", "count": 1}, true},
+	} {
+		what := fmt.Sprint(c.fault["kind"], " ", c.fault["status"])
+		w := e.newWrite(n)
+		e.fault(c.fault)
+		out := e.write(w)
+		if e.fired() != 1 {
+			e.t.Fatalf("%s: the fault did not meet the write: is Fixture.Path a part of its path, and is it a POST?", what)
+		}
+		e.clear()
+		e.is(what, out.Err, domain.Unknown, domain.Unavailable)
+		found, err := e.ab.Finder.Find(e.t.Context(), e.f.Kind, []adapters.Query{{CanonicalID: w.CanonicalID}})
+		if !e.is(what+": find", err) || len(found) != 1 {
+			e.t.Fatalf("%s: %d answers to one query", what, len(found))
+		}
+		switch {
+		case c.done && (len(found[0]) != 1 || found[0][0].CanonicalID != w.CanonicalID):
+			e.t.Errorf("%s: the record is there but the look-up finds %d", what, len(found[0]))
+		case !c.done && len(found[0]) != 0:
+			e.t.Errorf("%s: nothing was created but the look-up finds %d", what, len(found[0]))
+		}
+		again := e.write(w)
+		e.is(what+": again", again.Err, "", domain.Conflict)
+		if l := e.ledger(); l.Creates != n+1 || l.Duplicates != 0 {
+			e.t.Errorf("%s: %d records made, %d duplicates, want %d and none", what, l.Creates, l.Duplicates, n+1)
+		}
+	}
+}
+
+// oneBadElement: in a batch with one bad element only that one fails, with the vendor's reason.
+func oneBadElement(e *env) {
+	if !e.need("Writer") {
+		return
+	}
+	size := min(e.f.Vendor.Batch, 5)
+	n, good := 0, 0
+	for field, v := range e.f.Refused {
+		var writes []adapters.Write
+		for range size {
+			writes = append(writes, e.newWrite(n))
+			n++
+		}
+		bad := size / 2
+		writes[bad].Values[field] = v
+		outs := e.ab.Writer.Write(e.t.Context(), writes)
+		if len(outs) != size {
+			e.t.Fatalf("%d outcomes for %d writes", len(outs), size)
+		}
+		for i, out := range outs {
+			if i == bad {
+				e.is(fmt.Sprintf("the bad element, %s", field), out.Err, domain.Invalid)
+				continue
+			}
+			if e.is(fmt.Sprintf("element %d beside the bad one", i), out.Err) && out.Record.CanonicalID != writes[i].CanonicalID {
+				e.t.Errorf("outcome %d is that of another write", i)
+			}
+		}
+		good += size - 1
+		if got := len(e.objects()); got != good {
+			e.t.Errorf("%d records at the vendor after %d good elements", got, good)
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package hubspot
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"datum/adapters"
+	"datum/domain"
+)
+
+// Members of the object that the mapping sees beside the properties; see flat.
+const (
+	keyObject   = "object"   // "companies" or "contacts"
+	keyOwner    = "owner"    // the owner's e-mail
+	keyContacts = "contacts" // the company's contacts
+)
+
+const maxText = 65_536
+
+// idProperty holds our id, unique on each object.
+const idProperty = "datum_id"
+
+// Properties of ours that no field maps to.
+const (
+	contactKey    = "datum_contact_key"    // unique: makes creating a company's contact safe to repeat
+	contactOrder  = "datum_contact_order"  // the company's contact ids in the order of Customer.contacts
+	formerCompany = "datum_former_company" // a contact taken off a company's list: not a customer of its own
+	otherContacts = "other_contacts"       // a person's contacts, as JSON
+)
+
+// stageOf and stageTo map the lifecycle. Written is the first stage of each in HubSpot's order.
+var stageOf = map[string]string{
+	"subscriber": "LEAD", "lead": "LEAD", "marketingqualifiedlead": "PROSPECT", "salesqualifiedlead": "PROSPECT",
+	"opportunity": "OPPORTUNITY", "customer": "CUSTOMER", "evangelist": "CUSTOMER", "other": "FORMER_CUSTOMER",
+}
+
+var stageTo = map[string]string{
+	"LEAD": "lead", "PROSPECT": "marketingqualifiedlead", "OPPORTUNITY": "opportunity", "CUSTOMER": "customer", "FORMER_CUSTOMER": "other",
+}
+
+// stageOrder is HubSpot's: a later stage is never overwritten by an earlier one unless it is cleared first.
+var stageOrder = []string{"subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist", "other"}
+
+// Mapping is the table of Customer. Where company and contact differ, both paths are named.
+func Mapping() adapters.Mapping {
+	text := adapters.TextRow
+	return adapters.Mapping{
+		Kind:    domain.KindCustomer,
+		Object:  "Companies and contacts",
+		IDField: idProperty,
+		Rows: []adapters.Row{
+			{Field: "kind", Paths: []string{keyObject}, Note: "a company is a BUSINESS, a contact without a company a PERSON; fixed at creation",
+				Get: func(o adapters.Object) domain.Value {
+					if isPerson(o) {
+						return domain.TextValue("PERSON")
+					}
+					return domain.TextValue("BUSINESS")
+				}},
+			{Field: "legalName", Paths: []string{"name", "firstname", "lastname"}, Max: maxText, Note: "company: name; contact: firstname and lastname, split at the last space",
+				Get: func(o adapters.Object) domain.Value {
+					if isPerson(o) {
+						return domain.TextValue(strings.TrimSpace(adapters.String(o, "firstname") + " " + adapters.String(o, "lastname")))
+					}
+					return domain.TextValue(adapters.String(o, "name"))
+				},
+				Set: func(o adapters.Object, v domain.Value) error {
+					if !isPerson(o) {
+						o["name"] = v.Text()
+						return nil
+					}
+					first, last := v.Text(), ""
+					if i := strings.LastIndexByte(first, ' '); i >= 0 {
+						first, last = first[:i], first[i+1:]
+					}
+					o["firstname"], o["lastname"] = first, last
+					return nil
+				}},
+			text("tradingName", "trading_name", maxText, "custom"),
+			text("abn", "abn", maxText, "custom; 11 digits"),
+			text("acn", "acn", maxText, "custom; 9 digits"),
+			text("gstRegistered", "gst_registered", 0, "custom; true or false"),
+			{Field: "email", Paths: []string{"customer_email", "email"}, Max: maxText, Note: "company: customer_email (custom); contact: email, which HubSpot keeps in lower case and unique",
+				Get: func(o adapters.Object) domain.Value { return domain.TextValue(adapters.String(o, emailKey(o))) },
+				Set: func(o adapters.Object, v domain.Value) error { o[emailKey(o)] = v.Text(); return nil }},
+			text("phone", "phone", maxText, ""),
+			text("mobile", "mobilephone", maxText, "custom on companies"),
+			text("website", "website", maxText, "HubSpot fills it from a company's domain when it is created"),
+			{Field: "contacts", Paths: []string{keyContacts, otherContacts}, Note: "company: its associated contacts (firstname, lastname, email, phone, jobtitle), in the order of datum_contact_order; " +
+				"taken off the list they are unlinked, not deleted; contact: other_contacts (custom), as JSON",
+				Get: getContacts, Set: setContacts},
+			addressRow("billingAddress", "address", "address2", "billing_line3", "billing_line4", "city", "state", "zip", "country"),
+			addressRow("shippingAddress", "shipping_address", "shipping_address2", "shipping_line3", "shipping_line4", "shipping_city", "shipping_state", "shipping_zip", "shipping_country"),
+			{Field: "lifecycleStage", Paths: []string{"lifecyclestage"}, Note: "lead, marketingqualifiedlead, opportunity, customer, other = former customer; to go back the stage is cleared first",
+				Get: func(o adapters.Object) domain.Value {
+					st := adapters.String(o, "lifecyclestage")
+					if to := stageOf[st]; to != "" {
+						st = to
+					}
+					return domain.TextValue(st)
+				},
+				Set: func(o adapters.Object, v domain.Value) error {
+					if v.Empty() {
+						o["lifecyclestage"] = ""
+						return nil
+					}
+					st := stageTo[v.Text()]
+					if st == "" {
+						return fmt.Errorf("HubSpot has no stage for %s", v.Text())
+					}
+					o["lifecyclestage"] = st
+					return nil
+				}},
+			{Field: "salesOwner", Paths: []string{"hubspot_owner_id", keyOwner}, Note: "the e-mail of a HubSpot user",
+				Get: func(o adapters.Object) domain.Value {
+					if adapters.String(o, "hubspot_owner_id") == "" {
+						return domain.Null
+					}
+					if e := adapters.String(o, keyOwner); e != "" {
+						return domain.TextValue(e)
+					}
+					return "" // the user could not be read: no opinion
+				},
+				Set: func(o adapters.Object, v domain.Value) error { o[keyOwner] = v.Text(); return nil }},
+			{Field: "paymentTerms", Paths: []string{"payment_terms_basis", "payment_terms_days"}, Note: "custom",
+				Get: func(o adapters.Object) domain.Value {
+					basis, days := adapters.String(o, "payment_terms_basis"), adapters.String(o, "payment_terms_days")
+					if basis == "" && days == "" {
+						return domain.Null
+					}
+					return domain.ValueOf(map[string]string{"basis": basis, "days": days})
+				},
+				Set: func(o adapters.Object, v domain.Value) error {
+					o["payment_terms_basis"], o["payment_terms_days"] = "", ""
+					var t *domain.PaymentTerms
+					if err := v.Decode(&t); err != nil || t == nil {
+						return err
+					}
+					o["payment_terms_basis"], o["payment_terms_days"] = t.Basis, fmt.Sprint(t.Days)
+					return nil
+				}},
+			{Field: "creditLimit", Paths: []string{"credit_limit", "credit_limit_currency"}, Note: "custom; without a currency of its own it is in the customer's currency",
+				Get: func(o adapters.Object) domain.Value {
+					amount, currency := adapters.String(o, "credit_limit"), adapters.String(o, "credit_limit_currency")
+					if amount == "" {
+						return domain.Null
+					}
+					if currency == "" {
+						currency = adapters.String(o, "currency")
+					}
+					return domain.ValueOf(map[string]string{"amount": amount, "currency": currency})
+				},
+				Set: func(o adapters.Object, v domain.Value) error {
+					o["credit_limit"], o["credit_limit_currency"] = "", ""
+					var m struct{ Amount, Currency string }
+					if err := v.Decode(&m); err != nil {
+						return err
+					}
+					o["credit_limit"], o["credit_limit_currency"] = m.Amount, m.Currency
+					return nil
+				}},
+			text("currency", "currency", maxText, "custom; ISO 4217"),
+			{Field: "tags", Paths: []string{"customer_tags"}, Max: maxText, Note: "custom; separated by semicolons",
+				Get: func(o adapters.Object) domain.Value {
+					return domain.ValueOf(strings.FieldsFunc(adapters.String(o, "customer_tags"), func(r rune) bool { return r == ';' }))
+				},
+				Set: func(o adapters.Object, v domain.Value) error {
+					var tags []string
+					if err := v.Decode(&tags); err != nil {
+						return err
+					}
+					if i := slices.IndexFunc(tags, func(t string) bool { return strings.Contains(t, ";") }); i >= 0 {
+						return fmt.Errorf("the tag %q holds a semicolon, which separates tags in HubSpot", tags[i])
+					}
+					o["customer_tags"] = strings.Join(tags, ";")
+					return nil
+				}},
+			text("notes", "description", maxText, "custom on contacts"),
+			{Field: "customFields", Paths: []string{"custom_fields"}, Max: maxText, Note: "custom; a JSON object of text",
+				Get: func(o adapters.Object) domain.Value {
+					s := adapters.String(o, "custom_fields")
+					if c, err := domain.Canonical([]byte(s)); err == nil {
+						return c
+					}
+					return domain.TextValue(s)
+				},
+				Set: func(o adapters.Object, v domain.Value) error {
+					o["custom_fields"] = ""
+					if !v.Empty() {
+						o["custom_fields"] = string(v)
+					}
+					return nil
+				}},
+			text("status", "customer_status", 0, "custom; ACTIVE or ARCHIVED. A record archived in HubSpot itself is gone"),
+		},
+		Known: []string{"id", "hs_object_id", "createdate", "hs_lastmodifieddate", "lastmodifieddate", "hs_merged_object_ids", "domain",
+			"associatedcompanyid", contactKey, contactOrder, formerCompany},
+	}
+}
+
+func isPerson(o adapters.Object) bool { return o[keyObject] == contacts }
+
+func emailKey(o adapters.Object) string {
+	if isPerson(o) {
+		return "email"
+	}
+	return "customer_email"
+}
+
+// addressRow maps an address of four lines. Keys: line 1 to 4, suburb, state, postcode, country.
+func addressRow(f domain.Field, keys ...string) adapters.Row {
+	return adapters.Row{Field: f, Paths: keys, Max: 0, Note: "further lines are custom properties; the country is written by name",
+		Get: func(o adapters.Object) domain.Value {
+			a := domain.Address{Suburb: adapters.String(o, keys[4]), State: adapters.String(o, keys[5]), Postcode: adapters.String(o, keys[6]), Country: adapters.String(o, keys[7])}
+			for _, k := range keys[:4] {
+				if l := adapters.String(o, k); l != "" {
+					a.Lines = append(a.Lines, l)
+				}
+			}
+			return domain.ValueOf(a)
+		},
+		Set: func(o adapters.Object, v domain.Value) error {
+			var a domain.Address
+			if err := v.Decode(&a); err != nil {
+				return err
+			}
+			if len(a.Lines) > 4 {
+				return fmt.Errorf("the address has %d lines and HubSpot takes 4", len(a.Lines))
+			}
+			for i, k := range keys[:4] {
+				o[k] = ""
+				if i < len(a.Lines) {
+					o[k] = a.Lines[i]
+				}
+			}
+			o[keys[4]], o[keys[5]], o[keys[6]], o[keys[7]] = a.Suburb, a.State, a.Postcode, domain.CountryName(a.Country)
+			return nil
+		}}
+}
+
+func getContacts(o adapters.Object) domain.Value {
+	if isPerson(o) {
+		s := adapters.String(o, otherContacts)
+		if c, err := domain.Canonical([]byte(s)); err == nil {
+			return c
+		}
+		return domain.TextValue(s)
+	}
+	list, _ := o[keyContacts].([]domain.Contact)
+	return domain.ValueOf(list)
+}
+
+// setContacts leaves a company's contacts for write.go to bring about: they are objects of their own.
+func setContacts(o adapters.Object, v domain.Value) error {
+	if isPerson(o) {
+		o[otherContacts] = ""
+		if !v.Empty() {
+			o[otherContacts] = string(v)
+		}
+		return nil
+	}
+	var list []domain.Contact
+	if err := v.Decode(&list); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, c := range list {
+		if e := strings.ToLower(c.Email); e != "" && seen[e] {
+			return fmt.Errorf("two contacts share the e-mail %s, and HubSpot takes an e-mail once", c.Email)
+		} else if e != "" {
+			seen[e] = true
+		}
+	}
+	o[keyContacts] = list
+	return nil
+}
+
+// person reads one contact of a company.
+func person(o object) domain.Contact {
+	p := o.Properties
+	return domain.Contact{FirstName: p["firstname"], LastName: p["lastname"], Email: p["email"], Phone: p["phone"], Role: p["jobtitle"]}
+}
+
+// personProperties writes one contact of a company.
+func personProperties(c domain.Contact) map[string]string {
+	return map[string]string{"firstname": c.FirstName, "lastname": c.LastName, "email": c.Email, "phone": c.Phone, "jobtitle": c.Role}
+}
+
+var personKeys = []string{"firstname", "lastname", "email", "phone", "jobtitle", contactKey, formerCompany, idProperty, "associatedcompanyid"}
+
+// flat is the object as the mapping sees it.
+func flat(o object) adapters.Object {
+	m := adapters.Object{keyObject: o.Type, "id": o.ID}
+	for k, v := range o.Properties {
+		m[k] = v
+	}
+	if o.Owner != "" {
+		m[keyOwner] = o.Owner
+	}
+	var list []domain.Contact
+	for _, c := range ordered(o) {
+		list = append(list, person(c))
+	}
+	if o.Type == companies {
+		m[keyContacts] = list
+	}
+	return m
+}
+
+// record maps an object to a record.
+func (a *Adapter) record(o object) domain.Record {
+	o.TraceID, o.New = "", false
+	values, issues, unknown := a.mapping.Read(flat(o))
+	raw, err := json.Marshal(o)
+	if err != nil {
+		panic("hubspot: an object that came as JSON does not marshal: " + err.Error())
+	}
+	r := domain.Record{Kind: domain.KindCustomer, ExternalID: externalID(o.Type, o.ID), CanonicalID: o.Properties[idProperty], Deleted: o.Archived,
+		Version: o.Properties[modifiedKey(o.Type)], Values: values, Issues: issues, Raw: raw, Unknown: unknown}
+	r.ModifiedAt, _ = moment(r.Version) // zero if HubSpot left it out: older than any other
+	if o.Properties["hubspot_owner_id"] != "" && o.Owner == "" {
+		r.Issues = append(r.Issues, domain.Issue{Field: "salesOwner", Code: "unknown_owner", Severity: domain.Warning, Value: o.Properties["hubspot_owner_id"],
+			Message: "the owner of " + r.ExternalID + " is a user that HubSpot does not show; give the app the scope crm.objects.owners.read"})
+	}
+	for id := range strings.SplitSeq(o.Properties["hs_merged_object_ids"], ";") {
+		if id = strings.TrimSpace(id); id != "" && id != o.ID {
+			r.Aliases = append(r.Aliases, externalID(o.Type, id))
+		}
+	}
+	return r
+}
+
+// carriedProperties are the properties that reads ask for.
+func (a *Adapter) carriedProperties(typ string) []string {
+	var all []string
+	for _, r := range a.mapping.Rows {
+		all = append(all, r.Paths...)
+	}
+	all = append(all, a.mapping.Known...)
+	all = append(all, idProperty)
+	all = slices.DeleteFunc(all, func(p string) bool {
+		return p == keyObject || p == keyOwner || p == keyContacts || p == "id" || typ == companies && p == "email" || typ == contacts && (p == "name" || p == "domain")
+	})
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,250 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kinds of faults. The webhook faults match Path against the event's name.
+const (
+	FaultStatus      = "status"       // answer Status; with AfterCommit the request is carried out first
+	FaultHang        = "hang"         // no answer until the client goes away
+	FaultReset       = "reset"        // carried out and committed, then the connection is reset without an answer
+	FaultResetBefore = "reset_before" // the connection is reset and nothing was done
+	FaultSlow        = "slow"         // carried out after Delay
+	FaultDrop        = "drop_webhook"
+	FaultDuplicate   = "duplicate_webhook"
+	FaultDelay       = "delay_webhook"   // sent after Delay
+	FaultReorder     = "reorder_webhook" // sent after the event that follows it, or after Delay (1 s) if none does
+)
+
+var faultKinds = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore, FaultSlow, FaultDrop, FaultDuplicate, FaultDelay, FaultReorder}
+
+// Fault is something that goes wrong on purpose. Without Count and Rate it happens every time until it is cleared.
+type Fault struct {
+	ID   int    `json:"id"`
+	Kind string `json:"kind"`
+	// Path is a part of the request's path, or with "*" a pattern for the whole of it; empty is all.
+	Path        string          `json:"path,omitempty"`
+	Method      string          `json:"method,omitempty"`
+	Status      int             `json:"status,omitempty"`
+	RetryAfter  int             `json:"retryAfter,omitempty"` // seconds, sent as Retry-After
+	Delay       Duration        `json:"delay,omitempty"`      // real time
+	Count       int             `json:"count,omitempty"`      // how often in all; 0 is without end
+	Rate        float64         `json:"rate,omitempty"`       // chance of each; 0 is always
+	AfterCommit bool            `json:"afterCommit,omitempty"`
+	Body        json.RawMessage `json:"body,omitempty"` // instead of the vendor's own error
+	Fired       int             `json:"fired"`
+
+	pattern *regexp.Regexp
+}
+
+// Duration is a time.Duration written as "500ms".
+type Duration time.Duration
+
+// MarshalText writes "500ms".
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads "500ms".
+func (d *Duration) UnmarshalText(b []byte) error {
+	x, err := time.ParseDuration(string(b))
+	*d = Duration(x)
+	return err
+}
+
+// AddFault arms a fault and returns its id. A fault that makes no sense is an error that says why.
+func (s *Server) AddFault(f Fault) (int, error) {
+	switch {
+	case !slices.Contains(faultKinds, f.Kind):
+		return 0, fmt.Errorf("kind %q is not one of %s", f.Kind, strings.Join(faultKinds, ", "))
+	case f.Kind == FaultStatus && (f.Status < 200 || f.Status > 599):
+		return 0, fmt.Errorf("a status fault needs a status from 200 to 599")
+	case f.Rate < 0 || f.Rate > 1:
+		return 0, fmt.Errorf("rate %v is not between 0 and 1", f.Rate)
+	case f.Count < 0:
+		return 0, fmt.Errorf("count is negative")
+	case f.Delay < 0:
+		return 0, fmt.Errorf("delay is negative")
+	case (f.Kind == FaultSlow || f.Kind == FaultDelay) && f.Delay == 0:
+		return 0, fmt.Errorf("a %s fault needs a delay, for example \"500ms\"", f.Kind)
+	}
+	if strings.Contains(f.Path, "*") {
+		f.pattern = regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(f.Path), `\*`, ".*") + "$")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nfault++
+	f.ID, f.Fired = s.nfault, 0
+	s.faults = append(s.faults, &f)
+	return f.ID, nil
+}
+
+// Faults returns the armed and the spent faults, each with how often it happened.
+func (s *Server) Faults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fs := make([]Fault, len(s.faults))
+	for i, f := range s.faults {
+		fs[i] = *f
+	}
+	return fs
+}
+
+// ClearFaults disarms every fault.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+func (f *Fault) matches(method, path string) bool {
+	switch {
+	case f.Count > 0 && f.Fired >= f.Count, f.Method != "" && !strings.EqualFold(f.Method, method):
+		return false
+	case f.pattern != nil:
+		return f.pattern.MatchString(path)
+	default:
+		return strings.Contains(path, f.Path)
+	}
+}
+
+// fire returns the first armed fault of one of the kinds that matches and, by chance, happens.
+func (s *Server) fire(method, path string, kinds ...string) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faults {
+		if !slices.Contains(kinds, f.Kind) || !f.matches(method, path) || f.Rate > 0 && s.rand.Float64() >= f.Rate {
+			continue
+		}
+		f.Fired++
+		s.stats.Faults[f.Kind]++
+		c := *f
+		return &c
+	}
+	return nil
+}
+
+const maxBody = 20 << 20
+
+// ServeHTTP answers the control surface and passes everything else to the vendor, faults permitting.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/_sim" || strings.HasPrefix(r.URL.Path, "/_sim/") {
+		s.control.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	c := &countingWriter{ResponseWriter: w}
+	injected := s.serve(c, r)
+	s.countRequest(r, c.status, injected)
+}
+
+// serve reports whether the answer was a fault's and not the vendor's.
+func (s *Server) serve(w *countingWriter, r *http.Request) bool {
+	if f := s.fire(r.Method, r.URL.Path, FaultSlow); f != nil {
+		if !s.pause(r, time.Duration(f.Delay)) {
+			return true
+		}
+	}
+	f := s.fire(r.Method, r.URL.Path, FaultStatus, FaultHang, FaultReset, FaultResetBefore)
+	if f == nil {
+		s.vendor.ServeVendor(w, r)
+		return false
+	}
+	switch f.Kind {
+	case FaultHang:
+		select {
+		case <-r.Context().Done():
+		case <-s.ctx.Done():
+		}
+		abort(w)
+	case FaultReset:
+		s.vendor.ServeVendor(discard{http.Header{}}, r)
+		abort(w)
+	case FaultResetBefore:
+		abort(w)
+	case FaultStatus:
+		if f.AfterCommit {
+			s.vendor.ServeVendor(discard{http.Header{}}, r)
+		}
+		if f.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+		}
+		if f.Body == nil {
+			s.vendor.WriteFault(w, r, f.Status)
+			break
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(f.Status)
+		_, _ = w.Write(f.Body)
+	}
+	return true
+}
+
+// pause waits and reports whether the client is still there.
+func (s *Server) pause(r *http.Request, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.Context().Done():
+	case <-s.ctx.Done():
+	}
+	return false
+}
+
+// abort resets the TCP connection under w.
+func abort(w *countingWriter) {
+	h, ok := w.ResponseWriter.(http.Hijacker)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	conn, _, err := h.Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// discard swallows the answer to a request that was carried out but will not be answered.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+type countingWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (c *countingWriter) WriteHeader(status int) {
+	if c.status == 0 {
+		c.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	return c.ResponseWriter.Write(b)
+}

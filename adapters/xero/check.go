@@ -1,0 +1,85 @@
+package xero
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"datum/adapters"
+	"datum/domain"
+)
+
+// Check reads the app's connections and the organisation: whether the tenant is the right one, the lock dates, the time
+// zone, and what is left of the day's calls.
+func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
+	defer domain.Wrap(&err, "xero.Check")
+	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: "/connections"})
+	if err != nil {
+		return h, err
+	}
+	var connections []struct{ TenantID, TenantName, TenantType string }
+	if err := json.Unmarshal(resp.Body, &connections); err != nil {
+		return h, a.err(domain.Unavailable, "Xero's list of connections cannot be read")
+	}
+	h.Details = map[string]string{}
+	tenant := a.s.Settings["tenantId"]
+	var others []string
+	connected := false
+	for _, c := range connections {
+		if strings.EqualFold(c.TenantID, tenant) {
+			connected = true
+			h.Account, h.Details["tenantType"] = c.TenantName, c.TenantType
+		} else {
+			others = append(others, fmt.Sprintf("%s (%s)", c.TenantName, c.TenantID))
+		}
+	}
+	if !connected {
+		p := "the organisation " + tenant + " is not connected to the app: connect it again in Xero"
+		if len(others) > 0 {
+			slices.Sort(others)
+			p += ", or set tenantId to one of those that are: " + strings.Join(others, ", ")
+		}
+		h.Problems = append(h.Problems, p)
+		return h, nil
+	}
+	resp, err = a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/Organisation"})
+	if domain.CodeOf(err) == domain.Forbidden {
+		h.Problems = append(h.Problems, "the organisation's settings cannot be read: authorise the app with the scope accounting.settings.read")
+		return h, nil
+	}
+	if err != nil {
+		return h, err
+	}
+	var in struct{ Organisations []json.RawMessage }
+	if err := json.Unmarshal(resp.Body, &in); err != nil || len(in.Organisations) == 0 {
+		return h, a.err(domain.Unavailable, "Xero's answer holds no organisation")
+	}
+	org, err := adapters.ParseObject(in.Organisations[0])
+	if err != nil {
+		return h, err
+	}
+	h.Account = defaulted(adapters.String(org, "LegalName"), h.Account)
+	for detail, member := range map[string]string{
+		"name": "Name", "country": "CountryCode", "currency": "BaseCurrency", "timezone": "Timezone", "plan": "Class", "edition": "Edition",
+		"salesTaxBasis": "SalesTaxBasis", "shortCode": "ShortCode",
+	} {
+		if v := adapters.String(org, member); v != "" {
+			h.Details[detail] = v
+		}
+	}
+	for detail, member := range map[string]string{"periodLockDate": "PeriodLockDate", "endOfYearLockDate": "EndOfYearLockDate"} {
+		if at, ok := parseTime(adapters.String(org, member)); ok {
+			h.Details[detail] = at.Format("2006-01-02")
+		}
+	}
+	if left := resp.Header.Get("X-DayLimit-Remaining"); left != "" {
+		h.Details["dayCallsLeft"] = left
+	}
+	if s := adapters.String(org, "OrganisationStatus"); s != "" && s != "ACTIVE" {
+		h.Problems = append(h.Problems, "the organisation's status at Xero is "+s+": its subscription must be active for the API to be used")
+	}
+	return h, nil
+}

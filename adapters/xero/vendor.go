@@ -1,0 +1,120 @@
+// Package xero speaks Xero's accounting API: contacts of one organisation as customers.
+//
+// It maps, reads and writes. Authentication, budgets, retries and the exchange log are its session's; matching, ownership
+// and the memory of what was intended are the caller's. Xero has no optimistic locking: the last write wins.
+//
+// Pages are read in the order of ContactID. It never changes, and a contact that belongs to a listing never leaves it
+// (Xero archives and merges, it does not delete), so a page can only shift towards the end: contacts repeat, none is
+// skipped.
+package xero
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"datum/adapters"
+	"datum/domain"
+)
+
+// BaseURL is Xero's own, for Session.BaseURL.
+const BaseURL = "https://api.xero.com"
+
+const (
+	batch      = 50 // contacts in one write: Xero's advice
+	maxPage    = 1000
+	keyLimit   = 50 // our id in ContactNumber
+	defaultLap = 5 * time.Minute
+)
+
+// Vendor describes Xero.
+func Vendor() adapters.Vendor {
+	return adapters.Vendor{
+		Name: "xero", Title: "Xero", Mapping: []adapters.Mapping{customerMapping()},
+		Limits: []adapters.Limit{
+			{Name: "minute", Calls: 60, Per: time.Minute},
+			{Name: "day", Calls: 5000, Per: 24 * time.Hour},
+			{Name: "concurrent", Calls: 5},
+		},
+		ReadLimits: readLimits,
+		Auth:       adapters.AuthOAuth2,
+		OAuth: &adapters.OAuth{
+			AuthorizeURL: "https://login.xero.com/identity/connect/authorize", TokenURL: "https://identity.xero.com/connect/token", BasicAuth: true,
+			Scopes: []string{"offline_access", "accounting.contacts", "accounting.settings.read"},
+		},
+		Batch: batch, Timeout: 20 * time.Second,
+		Settings: []adapters.Setting{
+			{Name: "tenantId", Help: "the organisation's id in Xero, from GET /connections", Required: true},
+			{Name: "overlap", Help: "how far each poll reaches back before the last one", Default: defaultLap.String()},
+			{Name: "pageSize", Help: "contacts in one page, 1 to 1000", Default: strconv.Itoa(maxPage)},
+		},
+		Open: open,
+	}
+}
+
+// adapter is one connected organisation. It is safe for concurrent use.
+type adapter struct {
+	s       adapters.Session
+	mapping adapters.Mapping
+	overlap time.Duration
+	size    int
+}
+
+var (
+	_ adapters.BatchFetcher = (*adapter)(nil)
+	_ adapters.Writer       = (*adapter)(nil)
+	_ adapters.Finder       = (*adapter)(nil)
+	_ adapters.Sweeper      = (*adapter)(nil)
+	_ adapters.Notifier     = (*adapter)(nil)
+	_ adapters.Checker      = (*adapter)(nil)
+)
+
+func open(s adapters.Session) (adapters.Adapter, error) {
+	a := &adapter{s: s, mapping: customerMapping(), overlap: defaultLap, size: maxPage}
+	bad := func(setting, why string) error {
+		return &domain.Error{Code: domain.Invalid, System: s.System, Op: "xero.Open", Message: "the setting " + setting + " " + why}
+	}
+	if s.Settings["tenantId"] == "" {
+		return nil, bad("tenantId", "is missing; it is the organisation's id in Xero")
+	}
+	if v := s.Settings["overlap"]; v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < time.Second {
+			return nil, bad("overlap", `must be a duration of a second or more, such as "5m"`)
+		}
+		a.overlap = d
+	}
+	if v := s.Settings["pageSize"]; v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > maxPage {
+			return nil, bad("pageSize", "must be a number from 1 to 1000")
+		}
+		a.size = n
+	}
+	if a.s.Now == nil {
+		a.s.Now = time.Now
+	}
+	return a, nil
+}
+
+// readLimits reads what Xero says is left. On a 429 the problem header names the limit; its spelling varies.
+func readLimits(h http.Header) []adapters.LimitReading {
+	left := map[string]int{}
+	for name, header := range map[string]string{"minute": "X-MinLimit-Remaining", "day": "X-DayLimit-Remaining"} {
+		if n, err := strconv.Atoi(h.Get(header)); err == nil {
+			left[name] = n
+		}
+	}
+	problem := strings.ToLower(h.Get("X-Rate-Limit-Problem"))
+	var rs []adapters.LimitReading
+	for _, name := range []string{"minute", "day", "concurrent"} {
+		if strings.HasPrefix(problem, name) {
+			left[name] = 0
+		}
+		if n, ok := left[name]; ok {
+			rs = append(rs, adapters.LimitReading{Name: name, Remaining: n})
+		}
+	}
+	return rs
+}

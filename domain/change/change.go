@@ -1,0 +1,173 @@
+// Package change is the only write path for golden data. Records from vendors, edits from the API or an import, decisions
+// about cases and new policies all go through an Applier, which in one transaction links, stores, resolves, judges edits by
+// systems that do not own a field, bumps projections, opens and closes cases, and writes history and feed events.
+//
+// Locks are taken in one order everywhere: strong keys (sorted), record, entities (sorted), projections.
+package change
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"datum/domain"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// Queue wakes the workers. It inserts its jobs in the transaction it is given.
+type Queue interface {
+	// Wake wakes the workers of projections that have become due.
+	Wake(ctx context.Context, tx pgx.Tx, wakes []Wake) error
+	// Resettle starts the pass over all entities that were resolved under an older policy than version.
+	Resettle(ctx context.Context, tx pgx.Tx, version int64) error
+}
+
+// Wake names a projection that has become due.
+type Wake struct {
+	System   string
+	Kind     domain.Kind
+	EntityID string
+	Lane     string
+}
+
+// Carrier tells what an adapter can hold.
+type Carrier interface {
+	// Writable returns the fields of a kind that the adapter can write; ok is false if it does not carry the kind.
+	Writable(adapter string, kind domain.Kind) (fields []domain.Field, ok bool)
+	// Fit returns as much of each value as a record can hold: what it should show once the values are written.
+	Fit(adapter string, kind domain.Kind, values domain.Values) domain.Values
+}
+
+// Applier applies changes. It is safe for concurrent use by any number of processes.
+type Applier struct {
+	pool    *pgxpool.Pool
+	queue   Queue
+	carrier Carrier
+	ring    func() // tells the feed that events were committed
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	policies map[int64]*ownership.Policy // parsed, by version; versions never change
+}
+
+// New returns an Applier. ring may be nil.
+func New(pool *pgxpool.Pool, queue Queue, carrier Carrier, ring func(), log *slog.Logger) *Applier {
+	if ring == nil {
+		ring = func() {}
+	}
+	return &Applier{pool: pool, queue: queue, carrier: carrier, ring: ring, log: log, policies: map[int64]*ownership.Policy{}}
+}
+
+// Source says through which door a change came.
+type Source string
+
+// Doors.
+const (
+	FromWebhook    Source = "webhook"
+	FromPoll       Source = "poll"
+	FromSweep      Source = "sweep"
+	FromProjection Source = "projection" // the answer to our own write
+	FromMutation   Source = "mutation"
+	FromImport     Source = "import"
+	FromCase       Source = "case"
+	FromPolicy     Source = "policy"
+)
+
+// Cause is who and what brought a change about.
+type Cause struct {
+	Actor         string // "system:crm", "key:dat_1a2b (Jo)"
+	Source        Source
+	CorrelationID string
+	Lane          string // live or bulk: the lane of the projections that follow; "" is live
+}
+
+// Result is what became of a change.
+type Result struct {
+	EntityID string         // "" if the record stays unlinked
+	Version  int64          // of the entity, after
+	Created  bool           // the entity is new
+	Changed  []domain.Field // golden fields that changed
+	Stale    bool           // the record was older than the one stored and was left aside
+	Refused  []*domain.Error
+	Cases    []string // opened
+	// Proposed are the fields whose edit became a case, with the case's id.
+	Proposed map[domain.Field]string
+}
+
+// Policy returns the policy of a version, parsed; 0 is the version in force.
+func (a *Applier) Policy(ctx context.Context, db store.DB, version int64) (*ownership.Policy, int64, error) {
+	a.mu.Lock()
+	p := a.policies[version]
+	a.mu.Unlock()
+	if p != nil && version != 0 {
+		return p, version, nil
+	}
+	pv, err := store.Policy(ctx, db, version)
+	if err != nil {
+		return nil, 0, err
+	}
+	p, err = ownership.Parse([]byte(pv.Source))
+	if err != nil {
+		return nil, 0, &domain.Error{Code: domain.Internal, Op: "change.Policy", Message: "the published policy cannot be read", Err: err}
+	}
+	a.mu.Lock()
+	a.policies[pv.Version] = p
+	a.mu.Unlock()
+	return p, pv.Version, nil
+}
+
+// run is one transaction of the Applier and what it has queued.
+type run struct {
+	*Applier
+	ctx   context.Context
+	tx    pgx.Tx
+	batch *pgx.Batch
+	cause Cause
+	wakes []Wake
+}
+
+// transact runs f in a transaction, flushes what it queued, wakes the workers and rings the feed.
+func (a *Applier) transact(ctx context.Context, cause Cause, f func(r *run) error) error {
+	err := store.Transact(ctx, a.pool, func(tx pgx.Tx) error { return a.within(ctx, tx, cause, f) })
+	if err == nil {
+		a.ring()
+	}
+	return err
+}
+
+// within runs f in the caller's transaction; the caller rings the feed after its commit.
+func (a *Applier) within(ctx context.Context, tx pgx.Tx, cause Cause, f func(r *run) error) error {
+	r := &run{Applier: a, ctx: ctx, tx: tx, batch: &pgx.Batch{}, cause: cause}
+	if err := f(r); err != nil {
+		return err
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if len(r.wakes) > 0 {
+		return a.queue.Wake(ctx, tx, r.wakes)
+	}
+	return nil
+}
+
+func (r *run) flush() error {
+	if r.batch.Len() == 0 {
+		return nil
+	}
+	err := r.tx.SendBatch(r.ctx, r.batch).Close()
+	r.batch = &pgx.Batch{}
+	return err
+}
+
+// Ring tells the feed that a transaction in which the caller used the Applier has committed.
+func (a *Applier) Ring() { a.ring() }
+
+func (r *run) history(e *store.Entity, h store.History) {
+	h.EntityID, h.Version = e.ID, e.Version
+	h.Actor, h.Source, h.CorrelationID = r.cause.Actor, string(r.cause.Source), r.cause.CorrelationID
+	store.QueueHistory(r.batch, h)
+}

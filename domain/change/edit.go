@@ -1,0 +1,298 @@
+package change
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+	"datum/domain/match"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// Edit is what a principal wants to change, through the API or an import. The principal acts for one system.
+type Edit struct {
+	System   string // the system the principal acts for
+	Kind     domain.Kind
+	EntityID string        // "" creates
+	Fields   domain.Values // only the fields to change; Null clears
+	// ExpectedVersion refuses the edit if the entity has moved on; 0 does not care.
+	ExpectedVersion int64
+	// IdempotencyKey makes a repeat of the same request answer as the first time; "" is none. Principal names whose key it is.
+	IdempotencyKey, Principal string
+	Cause
+}
+
+// Edit applies an edit, whole or not at all. What cannot be done is in Result.Refused, one error for each field concerned:
+// NotOwner with owner and stage, Invalid, Stale or Conflict; then nothing was changed but the history says that it was tried.
+// Fields whose owner wants proposals become cases and are in Result.Proposed.
+func (a *Applier) Edit(ctx context.Context, e Edit) (res Result, err error) {
+	defer domain.Wrap(&err, "change.Edit")
+	err = a.transact(ctx, e.Cause, func(r *run) error {
+		res = Result{}
+		replayed, err := r.replay(e, &res)
+		if err != nil || replayed {
+			return err
+		}
+		if e.EntityID == "" {
+			err = r.create(e, &res)
+		} else {
+			err = r.update(e, &res)
+		}
+		if err != nil || e.IdempotencyKey == "" || len(res.Refused) > 0 {
+			return err
+		}
+		return store.SaveAnswer(ctx, r.tx, e.Principal, e.IdempotencyKey, e.hash(), res.EntityID, answer{res.Version, res.Created, res.Changed, res.Proposed})
+	})
+	return res, err
+}
+
+// answer is what an idempotency key remembers.
+type answer struct {
+	Version  int64                   `json:"version"`
+	Created  bool                    `json:"created"`
+	Changed  []domain.Field          `json:"changed"`
+	Proposed map[domain.Field]string `json:"proposed"`
+}
+
+func (e Edit) hash() []byte {
+	b, _ := json.Marshal(e.Fields) // canonical values: cannot fail
+	h := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%s|%d|%s", e.System, e.Kind, e.EntityID, e.ExpectedVersion, b))
+	return h[:]
+}
+
+// replay answers a request whose idempotency key is known.
+func (r *run) replay(e Edit, res *Result) (bool, error) {
+	if e.IdempotencyKey == "" {
+		return false, nil
+	}
+	var a answer
+	hash, id, found, err := store.Answer(r.ctx, r.tx, e.Principal, e.IdempotencyKey, &a)
+	if err != nil || !found {
+		return false, err
+	}
+	if !bytes.Equal(hash, e.hash()) {
+		res.Refused = append(res.Refused, domain.Errorf(domain.Conflict, "idempotency key %q was used for a different request; use a new key", e.IdempotencyKey))
+		return true, nil
+	}
+	*res = Result{EntityID: id, Version: a.Version, Created: a.Created, Changed: a.Changed, Proposed: a.Proposed}
+	return true, nil
+}
+
+// normalise brings the fields into canonical form; what does not fit is refused.
+func (e *Edit) normalise(res *Result) {
+	ki, ok := e.Kind.Info()
+	if !ok {
+		res.Refused = append(res.Refused, domain.Errorf(domain.Invalid, "there is no kind %q", e.Kind))
+		return
+	}
+	fields := make(domain.Values, len(e.Fields))
+	for _, f := range e.Fields.Fields() {
+		fi, ok := ki.Field(f)
+		if !ok {
+			res.Refused = append(res.Refused, &domain.Error{Code: domain.Invalid, Field: f, Message: fmt.Sprintf("%s has no field %s", e.Kind, f)})
+			continue
+		}
+		v, issues := domain.Normalize(fi, e.Fields[f])
+		for _, is := range issues {
+			if is.Severity == domain.Problem {
+				res.Refused = append(res.Refused, &domain.Error{Code: domain.Invalid, Field: f, Message: is.Message})
+			}
+		}
+		if v != "" {
+			fields[f] = v
+		}
+	}
+	e.Fields = fields
+}
+
+func (r *run) create(e Edit, res *Result) error {
+	if e.normalise(res); len(res.Refused) > 0 {
+		return nil
+	}
+	pol, _, err := r.Policy(r.ctx, r.tx, 0)
+	if err != nil {
+		return err
+	}
+	kp := pol.Kind(e.Kind)
+	adapter := pol.Adapter(e.System)
+	if adapter == "" || !kp.MayCreate(e.System) {
+		res.Refused = append(res.Refused, &domain.Error{Code: domain.Forbidden, System: e.System, Owner: kp.Owner,
+			Message: fmt.Sprintf("the policy lets only %s create a %s", strings.Join(kp.Create, ", "), e.Kind)})
+		return nil
+	}
+	if e.Fields["legalName"].Empty() && e.Fields["tradingName"].Empty() {
+		res.Refused = append(res.Refused, &domain.Error{Code: domain.Invalid, Field: "legalName", Message: "a customer needs a legalName or a tradingName"})
+		return nil
+	}
+	if e.Fields["status"].Empty() {
+		e.Fields["status"] = domain.TextValue("ACTIVE")
+	}
+	keys := texts(match.Keys(e.Kind, e.Fields))
+	if err := store.LockKeys(r.ctx, r.tx, e.Kind, keys); err != nil {
+		return err
+	}
+	matches, err := store.MatchesFor(r.ctx, r.tx, e.Kind, keys, "", "")
+	if err != nil {
+		return err
+	}
+	if len(matches) > 0 {
+		res.EntityID = matches[0].EntityID
+		res.Refused = append(res.Refused, &domain.Error{Code: domain.Conflict, Message: fmt.Sprintf(
+			"there is one already with the same %s: %s; update that one", describeKeys(matches[0].Keys), matches[0].EntityID)})
+		return nil
+	}
+	ki, _ := e.Kind.Info()
+	ent := store.Entity{ID: domain.NewID(ki.Prefix), Kind: e.Kind, Golden: domain.Values{}, Provenance: map[domain.Field]store.Provenance{}}
+	if err := store.QueueEntity(r.batch, &ent); err != nil {
+		return err
+	}
+	out, err := r.resettle(ent.ID, func(s *settlement) error {
+		s.created = true
+		if adapter == ownership.Native {
+			s.contribute(e.System, e.Fields)
+			store.QueueMatchKeys(r.batch, e.System, e.Kind, ent.ID, keys)
+			return nil
+		}
+		for _, f := range e.Fields.Fields() {
+			if !e.Fields[f].Empty() {
+				r.pin(s, f, e.Fields[f], e.Actor, "created for "+e.System)
+			}
+		}
+		return nil
+	})
+	out.Created = true
+	*res = out
+	return err
+}
+
+// contribute lays values over the native system's record of the entity.
+func (s *settlement) contribute(system string, values domain.Values) {
+	i := slices.IndexFunc(s.st.Records, func(rec *store.Record) bool { return rec.System == system })
+	var rec *store.Record
+	if i >= 0 {
+		rec = s.st.Records[i]
+	} else {
+		rec = &store.Record{System: system, Confirmed: domain.Values{}, Held: map[domain.Field]store.Held{}, Echo: map[domain.Field]bool{},
+			Record: domain.Record{Kind: s.kp.Kind, ExternalID: s.st.Entity.ID, Values: domain.Values{}}, EntityID: s.st.Entity.ID}
+	}
+	s.changed = map[domain.Field]bool{}
+	for f, v := range values {
+		if !equal(rec.Values[f], v) {
+			s.changed[f] = true
+		}
+		rec.Values[f] = v
+	}
+	rec.ModifiedAt, rec.FetchedAt = s.st.Now, s.st.Now
+	s.st.put(rec)
+	s.touched = rec
+}
+
+func (r *run) update(e Edit, res *Result) error {
+	if e.normalise(res); len(res.Refused) > 0 {
+		return nil
+	}
+	st, pol, err := r.lock(e.EntityID)
+	if err != nil {
+		return err
+	}
+	res.EntityID, res.Version = st.Entity.ID, st.Entity.Version
+	if e.ExpectedVersion != 0 && e.ExpectedVersion != st.Entity.Version {
+		res.Refused = append(res.Refused, domain.Errorf(domain.Stale, "%s is at version %d, not %d: read it again and repeat the edit on what it is now",
+			st.Entity.ID, st.Entity.Version, e.ExpectedVersion))
+		return nil
+	}
+	s := &settlement{run: r, st: st, pol: pol, kp: pol.Kind(st.Entity.Kind)}
+	s.resolve()
+	native := pol.Adapter(e.System) == ownership.Native
+	contributed, proposals, kept := domain.Values{}, []domain.Field{}, []domain.Field{}
+	for _, f := range e.Fields.Fields() {
+		v, g := e.Fields[f], s.res.Fields[f]
+		rule := s.kp.Rule(f, s.res.Stage)
+		switch {
+		case rule.Owner == e.System && native:
+			contributed[f] = v
+		case equal(v, g.Value):
+		case rule.Owner == e.System:
+			r.pin(s, f, v, e.Actor, "set for "+e.System+", which owns it")
+		case rule.Others == ownership.Propose:
+			proposals = append(proposals, f)
+		case rule.Others == ownership.Keep && native:
+			contributed[f] = v
+			kept = append(kept, f)
+		default:
+			res.Refused = append(res.Refused, &domain.Error{Code: domain.NotOwner, System: e.System, Field: f, Owner: rule.Owner, Stage: s.res.Stage,
+				Message: fmt.Sprintf("%s belongs to %s%s; change it there", f, rule.Owner, atStage(s.res.Stage))})
+		}
+	}
+	if len(res.Refused) > 0 {
+		// Whole or not at all: pins that were set are taken back, only the history rows of the refusals stay.
+		r.keepOnlyRefusals(st, res.Refused, e)
+		return nil
+	}
+	res.Proposed = map[domain.Field]string{}
+	for _, f := range proposals {
+		res.Proposed[f] = s.propose(e, f)
+	}
+	for _, f := range kept {
+		r.history(&st.Entity, store.History{Action: store.ActionKept, Field: f, Old: e.Fields[f], New: s.golden[f], System: e.System,
+			Owner: s.res.Fields[f].Owner, Note: "a local variation in " + e.System})
+	}
+	if len(contributed) > 0 {
+		s.contribute(e.System, contributed)
+		if native {
+			keys := texts(match.Keys(e.Kind, s.touched.Values))
+			store.QueueMatchKeys(r.batch, e.System, e.Kind, s.touched.ExternalID, keys)
+		}
+	}
+	out, err := s.settle()
+	proposed := res.Proposed
+	*res = out.Result
+	res.Proposed = proposed
+	return err
+}
+
+func atStage(stage string) string {
+	if stage == "" {
+		return ""
+	}
+	return " at stage " + stage
+}
+
+// keepOnlyRefusals drops everything queued but the record of what was refused.
+func (r *run) keepOnlyRefusals(st *state, refused []*domain.Error, e Edit) {
+	r.batch = &pgx.Batch{}
+	for _, x := range refused {
+		r.history(&st.Entity, store.History{Action: store.ActionRefused, Field: x.Field, Old: e.Fields[x.Field], New: st.Entity.Golden[x.Field],
+			System: e.System, Owner: x.Owner, Note: x.Message})
+	}
+}
+
+// propose opens a case for an edit of a field that another system owns.
+func (s *settlement) propose(e Edit, f domain.Field) string {
+	g := s.res.Fields[f]
+	key := "proposal|" + s.st.Entity.ID + "|" + e.System + "|" + string(f)
+	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseConflict, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: e.System,
+		ExternalID: "proposal:" + e.System, Field: f, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
+		Title: fmt.Sprintf("%s: %s proposes another %s", nameOf(s.golden), e.System, f),
+		Detail: store.CaseDetail{Ours: g.Value, Theirs: e.Fields[f], Owner: g.Owner,
+			Message: fmt.Sprintf("%s (for %s) wants %s to be %s; %s owns it and the value in force is %s", e.Actor, e.System, f, clip(e.Fields[f]), g.Owner, clip(g.Value)),
+			Next:    fmt.Sprintf("accept to write it to %s and everywhere, or keep ours to turn it down", g.Owner)},
+		Choices: []string{ChoiceAccept, ChoiceKeepOurs}}
+	for _, open := range s.st.Cases {
+		if open.DedupeKey == key {
+			c.ID = open.ID
+		}
+	}
+	store.QueueCase(s.batch, c)
+	store.QueueEvent(s.batch, store.TopicCase, c.EntityID, e.System, c.ID, s.cause.CorrelationID)
+	s.history(&s.st.Entity, store.History{Action: store.ActionProposed, Field: f, Old: e.Fields[f], New: g.Value, System: e.System, Owner: g.Owner, Note: "case " + c.ID})
+	return c.ID
+}

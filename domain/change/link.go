@@ -1,0 +1,288 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"datum/domain"
+	"datum/domain/match"
+	"datum/domain/store"
+)
+
+// link decides which entity the record belongs to and sets cur.EntityID; it creates the entity where the policy lets the
+// system do so. In order: the link it has, the entity our write was for, a merge in the vendor, our id in the vendor's
+// external-id field, strong keys. Anything ambiguous becomes an entity of its own and a case.
+func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult, error) {
+	var res linkResult
+	if err := r.followMerge(in, cur); err != nil {
+		return res, err
+	}
+	if cur.EntityID != "" {
+		id, err := store.Survivor(r.ctx, r.tx, cur.EntityID)
+		cur.EntityID = id
+		return res, err
+	}
+	if in.EntityID != "" {
+		id, err := store.Survivor(r.ctx, r.tx, in.EntityID)
+		cur.EntityID, res.linkedBy = id, "written by Datum"
+		return res, err
+	}
+	if cur.Deleted {
+		return res, nil
+	}
+	var rivals []store.Match
+	if domain.KindOfID(cur.CanonicalID) == cur.Kind {
+		id, err := store.Survivor(r.ctx, r.tx, cur.CanonicalID)
+		if err == nil {
+			taken, err := r.hasLive(id, in.System, cur.ExternalID)
+			if err != nil {
+				return res, err
+			}
+			if !taken {
+				cur.EntityID, res.linkedBy = id, "our id in the record"
+				return res, nil
+			}
+			rivals = append(rivals, store.Match{EntityID: id, Keys: []string{"our id " + cur.CanonicalID}, Systems: []string{in.System}})
+		} else if domain.CodeOf(err) != domain.NotFound {
+			return res, err
+		}
+	}
+	matches, err := store.MatchesFor(r.ctx, r.tx, cur.Kind, texts(keys), in.System, cur.ExternalID)
+	if err != nil {
+		return res, err
+	}
+	if len(rivals) == 0 && len(matches) == 1 && !slices.Contains(matches[0].Systems, in.System) {
+		cur.EntityID, res.linkedBy = matches[0].EntityID, "same "+describeKeys(matches[0].Keys)
+		return res, nil
+	}
+	for _, m := range matches {
+		if !slices.ContainsFunc(rivals, func(x store.Match) bool { return x.EntityID == m.EntityID }) {
+			rivals = append(rivals, m)
+		}
+	}
+	pol, _, err := r.Policy(r.ctx, r.tx, 0)
+	if err != nil {
+		return res, err
+	}
+	if !pol.Kind(cur.Kind).MayCreate(in.System) {
+		store.QueueCase(r.batch, store.Case{ID: domain.NewID("case"), Kind: store.CaseUnlinked, EntityKind: cur.Kind, System: in.System,
+			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: unlinkedKey(in.System, cur.ExternalID),
+			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), nameOf(cur.Values)),
+			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same ABN, or e-mail and name", in.System, cur.Kind),
+				Next: "create it from this record, link it to an existing one, or ignore it"},
+			Choices: []string{"create", "ignore"}})
+		return res, nil
+	}
+	ki, ok := cur.Kind.Info()
+	if !ok {
+		return res, domain.Errorf(domain.Internal, "there is no kind %q", cur.Kind)
+	}
+	e := store.Entity{ID: domain.NewID(ki.Prefix), Kind: cur.Kind, Golden: domain.Values{}, Provenance: map[domain.Field]store.Provenance{}}
+	if err := store.QueueEntity(r.batch, &e); err != nil {
+		return res, err
+	}
+	cur.EntityID, res.Created, res.linkedBy = e.ID, true, "new"
+	for _, m := range rivals {
+		id, err := r.duplicateCase(cur, e.ID, m)
+		if err != nil {
+			return res, err
+		}
+		if id != "" {
+			res.Cases = append(res.Cases, id)
+		}
+	}
+	return res, nil
+}
+
+// adopt links records that were nobody's, in systems that may not create entities, to the entity of a record that shares a
+// strong key with them. Where a system has several, a person decides.
+func (r *run) adopt(st *state, cur *store.Record, keys []match.Key) (map[*store.Record]bool, error) {
+	free, err := store.UnlinkedMatches(r.ctx, r.tx, cur.Kind, texts(keys))
+	if err != nil || len(free) == 0 {
+		return nil, err
+	}
+	adopted := map[*store.Record]bool{}
+	for i, f := range free {
+		alone := (i == 0 || free[i-1].System != f.System) && (i == len(free)-1 || free[i+1].System != f.System)
+		taken := slices.ContainsFunc(st.Records, func(x *store.Record) bool { return x.System == f.System && !x.Deleted })
+		if !alone || taken {
+			continue
+		}
+		f.EntityID = st.Entity.ID
+		st.put(f)
+		adopted[f] = true
+		r.history(&st.Entity, store.History{Action: store.ActionLinked, System: f.System, ExternalID: f.ExternalID, Note: "same " + describeKeys(texts(keys))})
+		open, err := store.OpenCaseByKey(r.ctx, r.tx, unlinkedKey(f.System, f.ExternalID))
+		if err != nil {
+			return nil, err
+		}
+		if open != nil {
+			store.QueueCaseEnd(r.batch, open.ID, "closed", "linked to "+st.Entity.ID, "")
+		}
+	}
+	return adopted, nil
+}
+
+func unlinkedKey(system, externalID string) string { return "unlinked|" + system + "|" + externalID }
+
+// duplicateCase opens a case that two entities may be one, unless a person has decided that they are not.
+func (r *run) duplicateCase(cur *store.Record, id string, m store.Match) (string, error) {
+	key := duplicateKey(id, m.EntityID)
+	if decided, err := store.CaseDecided(r.ctx, r.tx, key, ChoiceDifferent); err != nil || decided {
+		return "", err
+	}
+	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDuplicate, EntityKind: cur.Kind, EntityID: id, OtherID: m.EntityID,
+		System: cur.System, ExternalID: cur.ExternalID, CorrelationID: r.cause.CorrelationID, DedupeKey: key,
+		Title: fmt.Sprintf("%s may be in twice: same %s", nameOf(cur.Values), describeKeys(m.Keys)),
+		Detail: store.CaseDetail{Keys: m.Keys, Message: fmt.Sprintf("%s record %s has the same %s as %s; until this is decided it is not written to other systems",
+			cur.System, cur.ExternalID, describeKeys(m.Keys), m.EntityID), Next: "say whether they are the same customer or different ones"},
+		Choices: []string{ChoiceSame, ChoiceDifferent}}
+	store.QueueCase(r.batch, c)
+	store.QueueEvent(r.batch, store.TopicCase, id, cur.System, c.ID, r.cause.CorrelationID)
+	return c.ID, nil
+}
+
+func duplicateKey(a, b string) string {
+	if b < a {
+		a, b = b, a
+	}
+	return "duplicate|" + a + "|" + b
+}
+
+func (r *run) hasLive(entityID, system, except string) (bool, error) {
+	recs, err := store.RecordsOf(r.ctx, r.tx, []string{entityID})
+	return slices.ContainsFunc(recs, func(x *store.Record) bool {
+		return x.System == system && !x.Deleted && x.ExternalID != except
+	}), err
+}
+
+// followMerge carries a merge made in the vendor into Datum: the losers' records become tombstones that lead to the
+// survivor, and entities that the vendor has made one become one.
+func (r *run) followMerge(in Incoming, cur *store.Record) error {
+	var losers []*store.Record
+	if len(cur.Aliases) > 0 {
+		recs, err := store.Records(r.ctx, r.tx, in.System, cur.Kind, cur.Aliases)
+		if err != nil {
+			return err
+		}
+		losers = recs
+	}
+	told, err := store.MergedHere(r.ctx, r.tx, in.System, cur.Kind, cur.ExternalID)
+	if err != nil {
+		return err
+	}
+	for _, t := range told {
+		if !slices.ContainsFunc(losers, func(l *store.Record) bool { return l.ExternalID == t.ExternalID }) {
+			losers = append(losers, t)
+		}
+	}
+	for _, l := range losers {
+		if l.ExternalID == cur.ExternalID {
+			continue
+		}
+		store.QueueAlias(r.batch, in.System, cur.Kind, l.ExternalID, cur.ExternalID)
+		if !l.Deleted || l.MergedInto != cur.ExternalID {
+			l.Deleted, l.MergedInto = true, cur.ExternalID
+			store.QueueRecord(r.batch, l)
+			store.QueueMatchKeys(r.batch, in.System, cur.Kind, l.ExternalID, nil)
+		}
+		if err := r.mergeInto(cur, l.EntityID, in.System+" merged "+l.ExternalID+" into "+cur.ExternalID); err != nil {
+			return err
+		}
+	}
+	if cur.MergedInto == "" {
+		return nil
+	}
+	// This record is the loser: if its survivor is known, their entities become one.
+	cur.Deleted = true
+	store.QueueAlias(r.batch, in.System, cur.Kind, cur.ExternalID, cur.MergedInto)
+	winners, err := store.Records(r.ctx, r.tx, in.System, cur.Kind, []string{cur.MergedInto})
+	if err != nil || len(winners) == 0 || winners[0].EntityID == "" {
+		return err
+	}
+	w := winners[0]
+	if cur.EntityID == "" {
+		cur.EntityID = w.EntityID
+		return nil
+	}
+	loser := cur.EntityID
+	cur.EntityID = w.EntityID
+	return r.mergeEntities(loser, w.EntityID, in.System+" merged "+cur.ExternalID+" into "+cur.MergedInto)
+}
+
+// mergeInto makes the loser's entity the record's: it takes it over if the record has none, else the two become one.
+func (r *run) mergeInto(cur *store.Record, loser, note string) error {
+	if loser == "" {
+		return nil
+	}
+	loser, err := store.Survivor(r.ctx, r.tx, loser)
+	if err != nil {
+		return err
+	}
+	if cur.EntityID == "" {
+		cur.EntityID = loser
+		return nil
+	}
+	return r.mergeEntities(loser, cur.EntityID, note)
+}
+
+// mergeEntities makes the loser part of the survivor. Both ids go on resolving; the caller settles the survivor.
+func (r *run) mergeEntities(loser, survivor, note string) error {
+	a, err := store.Survivor(r.ctx, r.tx, loser)
+	if err != nil {
+		return err
+	}
+	b, err := store.Survivor(r.ctx, r.tx, survivor)
+	if err != nil || a == b {
+		return err
+	}
+	first, second := min(a, b), max(a, b)
+	for _, id := range []string{first, second} {
+		if err := r.flush(); err != nil {
+			return err
+		}
+		st, err := store.LockEntity(r.ctx, r.tx, id)
+		if err != nil {
+			return err
+		}
+		if id == a {
+			for _, p := range st.Pins {
+				store.QueuePin(r.batch, b, p)
+			}
+		}
+	}
+	r.history(&store.Entity{ID: b}, store.History{Action: store.ActionMerged, Note: note + "; " + a + " is now part of this"})
+	r.history(&store.Entity{ID: a}, store.History{Action: store.ActionMerged, Note: note + "; now part of " + b})
+	store.QueueCaseMove(r.batch, a, b)
+	kind := domain.KindOfID(b)
+	store.QueueMerge(r.batch, kind, a, b)
+	store.QueueEvent(r.batch, store.TopicEntity, a, "", b, r.cause.CorrelationID)
+	return r.flush()
+}
+
+func nameOf(v domain.Values) string {
+	for _, f := range []domain.Field{"tradingName", "legalName", "email"} {
+		if s := v[f].Text(); s != "" {
+			return s
+		}
+	}
+	return "an unnamed record"
+}
+
+func describeKeys(keys []string) string {
+	var words []string
+	for _, k := range keys {
+		sort, _, _ := strings.Cut(k, ":")
+		switch sort {
+		case "abn":
+			sort = "ABN"
+		case "email+name":
+			sort = "e-mail and name"
+		}
+		if !slices.Contains(words, sort) {
+			words = append(words, sort)
+		}
+	}
+	return strings.Join(words, ", ")
+}

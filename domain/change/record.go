@@ -1,0 +1,213 @@
+package change
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+	"datum/domain/match"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// Incoming is one vendor object as it was just seen.
+type Incoming struct {
+	System string
+	Record domain.Record
+	Cause
+	// Wrote are the values that our own write has just set, with Source FromProjection, and Base the values of the record
+	// that the write started from: fields of the answer that merely repeat Base say nothing new.
+	Wrote, Base domain.Values
+	// EntityID is the entity the write was for; the record is linked to it.
+	EntityID string
+}
+
+// Record applies one vendor object in a transaction of its own.
+func (a *Applier) Record(ctx context.Context, in Incoming) (res Result, err error) {
+	defer domain.Wrap(&err, "change.Record")
+	err = a.transact(ctx, in.Cause, func(r *run) error {
+		res, err = r.record(in)
+		return err
+	})
+	return res, err
+}
+
+// RecordTx is Record within the caller's transaction; call Ring after its commit.
+func (a *Applier) RecordTx(ctx context.Context, tx pgx.Tx, in Incoming) (res Result, err error) {
+	defer domain.Wrap(&err, "change.Record")
+	err = a.within(ctx, tx, in.Cause, func(r *run) error {
+		res, err = r.record(in)
+		return err
+	})
+	return res, err
+}
+
+func (r *run) record(in Incoming) (Result, error) {
+	rec := in.Record
+	if rec.ExternalID == "" || rec.Kind == "" {
+		return Result{}, domain.Errorf(domain.Internal, "%s: a record without kind or id was handed over", in.System)
+	}
+	keys := match.Keys(rec.Kind, rec.Values)
+	if rec.Deleted || rec.MergedInto != "" {
+		keys = nil
+	}
+	if err := store.LockKeys(r.ctx, r.tx, rec.Kind, texts(keys)); err != nil {
+		return Result{}, err
+	}
+	old, err := store.LockRecord(r.ctx, r.tx, in.System, rec.Kind, rec.ExternalID)
+	if err != nil {
+		return Result{}, err
+	}
+	cur, changed := merge(in, old)
+	if cur == nil {
+		return Result{EntityID: old.EntityID, Stale: true}, nil
+	}
+	if cur.Deleted && old == nil {
+		return Result{}, nil // gone before it was ever seen
+	}
+	res, err := r.link(in, cur, keys)
+	if err != nil {
+		return res.Result, err
+	}
+	store.QueueMatchKeys(r.batch, in.System, rec.Kind, rec.ExternalID, texts(keys))
+	if cur.EntityID == "" {
+		store.QueueRecord(r.batch, cur)
+		return res.Result, nil
+	}
+	st, pol, err := r.lock(cur.EntityID)
+	if err != nil {
+		return res.Result, err
+	}
+	if old != nil && old.EntityID != cur.EntityID || old == nil {
+		r.history(&st.Entity, store.History{Action: store.ActionLinked, System: in.System, ExternalID: rec.ExternalID, Note: res.linkedBy})
+	}
+	if old != nil && cur.Deleted && !old.Deleted {
+		note := "deleted in " + in.System
+		if cur.MergedInto != "" {
+			note = "merged into " + cur.MergedInto + " in " + in.System
+		}
+		r.history(&st.Entity, store.History{Action: store.ActionDeleted, System: in.System, ExternalID: rec.ExternalID, Note: note})
+	}
+	st.put(cur)
+	adopted, err := r.adopt(st, cur, keys)
+	if err != nil {
+		return res.Result, err
+	}
+	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, changed: changed,
+		wrote: in.Wrote, dirty: adopted}
+	out, err := s.settle()
+	out.Created = res.Created
+	out.Cases = append(res.Cases, out.Cases...)
+	return out.Result, err
+}
+
+// linkResult is a Result with a note on how the record found its entity.
+type linkResult struct {
+	Result
+	linkedBy string
+}
+
+// merge lays an incoming record over the stored one and returns the outcome and the fields whose value changed. It returns
+// nil if the incoming one is older.
+func merge(in Incoming, old *store.Record) (*store.Record, map[domain.Field]bool) {
+	rec := in.Record
+	rec.Values = rec.Values.Clone()
+	changed := map[domain.Field]bool{}
+	if old == nil {
+		for f := range rec.Values {
+			changed[f] = true
+		}
+		return &store.Record{Record: rec, System: in.System, Confirmed: domain.Values{}, Held: map[domain.Field]store.Held{},
+			Echo: map[domain.Field]bool{}}, changed
+	}
+	if rec.Deleted && rec.Values == nil {
+		// A tombstone says no more than that the object is gone; what it last said is kept.
+		if rec.FetchedAt.Before(old.FetchedAt) {
+			return nil, nil
+		}
+		cur := old.Clone()
+		cur.Deleted = true
+		cur.MergedInto = rec.MergedInto
+		cur.FetchedAt = rec.FetchedAt
+		return cur, changed
+	}
+	if in.Source != FromProjection {
+		if rec.ModifiedAt.Before(old.ModifiedAt) || rec.ModifiedAt.Equal(old.ModifiedAt) && rec.FetchedAt.Before(old.FetchedAt) {
+			return nil, nil
+		}
+	} else {
+		for f, v := range rec.Values {
+			if _, ours := in.Wrote[f]; !ours && v == in.Base[f] {
+				rec.Values[f] = old.Values[f]
+			}
+		}
+		if rec.ModifiedAt.Before(old.ModifiedAt) {
+			rec.ModifiedAt, rec.Version, rec.Raw = old.ModifiedAt, "", old.Raw
+		}
+	}
+	cur := old.Clone()
+	cur.Record = rec
+	for _, f := range unionFields(old.Values, rec.Values) {
+		if o, n := old.Values[f], rec.Values[f]; o != n && !(o.Empty() && n.Empty()) {
+			changed[f] = true
+		}
+	}
+	return cur, changed
+}
+
+func unionFields(a, b domain.Values) []domain.Field {
+	fs := append(a.Fields(), b.Fields()...)
+	slices.Sort(fs)
+	return slices.Compact(fs)
+}
+
+func texts(keys []match.Key) []string {
+	s := make([]string, len(keys))
+	for i, k := range keys {
+		s[i] = string(k)
+	}
+	return s
+}
+
+// lock locks an entity, following merges, and reads its state and the policy in force.
+func (r *run) lock(id string) (*state, *ownership.Policy, error) {
+	for range 50 {
+		// Anything queued may concern the entity: it must be in the database before the state is read.
+		if err := r.flush(); err != nil {
+			return nil, nil, err
+		}
+		es, err := store.LockEntity(r.ctx, r.tx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if es.Entity.MergedInto != "" {
+			id = es.Entity.MergedInto
+			continue
+		}
+		pol, n, err := r.Policy(r.ctx, r.tx, es.Policy)
+		if err != nil {
+			return nil, nil, err
+		}
+		es.Policy = n
+		return &state{EntityState: es}, pol, nil
+	}
+	return nil, nil, domain.Errorf(domain.Internal, "the merges of %s run in a circle", id)
+}
+
+// state is an entity's state while it is being changed.
+type state struct {
+	store.EntityState
+}
+
+// put adds or replaces a record.
+func (st *state) put(rec *store.Record) {
+	for i, x := range st.Records {
+		if x.System == rec.System && x.ExternalID == rec.ExternalID {
+			st.Records[i] = rec
+			return
+		}
+	}
+	st.Records = append(st.Records, rec)
+}

@@ -1,0 +1,478 @@
+package change
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"datum/domain"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// settlement brings one locked entity to rest after a change: it resolves golden values, judges edits by non-owners,
+// decides what each system still has to be told, and queues everything that differs from what is stored.
+type settlement struct {
+	*run
+	st      *state
+	pol     *ownership.Policy
+	kp      *ownership.KindPolicy
+	created bool
+
+	touched *store.Record         // the record that has just been seen, nil if none
+	changed map[domain.Field]bool // its fields that changed with that
+	wrote   domain.Values         // what our own write has just set in it
+
+	res    ownership.Resolution
+	golden domain.Values
+	dirty  map[*store.Record]bool // records to store
+	events map[string]bool
+	out    Result
+}
+
+func (s *settlement) settle() (linkResult, error) {
+	if s.dirty == nil {
+		s.dirty = map[*store.Record]bool{}
+	}
+	s.events = map[string]bool{}
+	e := &s.st.Entity
+	if s.touched != nil {
+		s.touched.EntityID = e.ID
+		s.dirty[s.touched] = true
+	}
+	s.resolve()
+	if s.confirmPins() {
+		s.resolve()
+	}
+	if err := s.updateGolden(); err != nil {
+		return linkResult{}, err
+	}
+	s.judge()
+	s.cases()
+	if err := s.project(); err != nil {
+		return linkResult{}, err
+	}
+	for _, rec := range s.st.Records {
+		if s.dirty[rec] {
+			store.QueueRecord(s.batch, rec)
+		}
+	}
+	for _, topic := range slices.Sorted(maps.Keys(s.events)) {
+		store.QueueEvent(s.batch, store.TopicEntity, e.ID, topic, "", s.cause.CorrelationID)
+	}
+	s.out.EntityID, s.out.Version = e.ID, e.Version
+	return linkResult{Result: s.out}, nil
+}
+
+func (s *settlement) resolve() {
+	cs := make([]ownership.Contribution, 0, len(s.st.Records))
+	for _, rec := range s.st.Records {
+		if rec.MergedInto != "" {
+			continue // its survivor speaks
+		}
+		c := ownership.Contribution{System: rec.System, ExternalID: rec.ExternalID, Values: rec.Values, Echo: rec.Echo, Deleted: rec.Deleted}
+		if rec.Deleted && rec.System == s.kp.Owner {
+			// The owner of the kind has deleted it: everybody else archives theirs.
+			c.Values = rec.Values.Clone()
+			c.Values["status"] = domain.TextValue("ARCHIVED")
+		}
+		cs = append(cs, c)
+	}
+	pins := make(domain.Values, len(s.st.Pins))
+	for f, p := range s.st.Pins {
+		pins[f] = p.Value
+	}
+	s.res = ownership.Resolve(s.kp, cs, pins)
+	s.golden = s.res.Values()
+}
+
+// primary returns the live record that speaks for the system, nil if there is none; gone says that there was one and it
+// was deleted there.
+func (s *settlement) primary(system string) (rec *store.Record, gone bool) {
+	var cs []ownership.Contribution
+	for _, r := range s.st.Records {
+		if r.System == system && r.MergedInto == "" {
+			cs = append(cs, ownership.Contribution{System: system, ExternalID: r.ExternalID, Deleted: r.Deleted})
+		}
+	}
+	c, ok := ownership.Primary(cs)[system]
+	if !ok {
+		return nil, false
+	}
+	if c.Deleted {
+		return nil, true
+	}
+	for _, r := range s.st.Records {
+		if r.System == system && r.ExternalID == c.ExternalID {
+			return r, false
+		}
+	}
+	return nil, false
+}
+
+// confirmPins ends the pins that the owner has confirmed.
+func (s *settlement) confirmPins() bool {
+	ended := false
+	for f, p := range s.st.Pins {
+		owner := s.res.Fields[f].Owner
+		if rec, _ := s.primary(owner); rec != nil && equal(rec.Values[f], p.Value) {
+			delete(s.st.Pins, f)
+			store.QueueUnpin(s.batch, s.st.Entity.ID, f)
+			s.history(&s.st.Entity, store.History{Action: store.ActionUnpinned, Field: f, New: p.Value, Owner: owner, System: owner,
+				ExternalID: rec.ExternalID, Note: "confirmed by " + owner})
+			ended = true
+		}
+	}
+	return ended
+}
+
+func equal(a, b domain.Value) bool { return a == b || a.Empty() && b.Empty() }
+
+// updateGolden brings the golden row, its provenance and the history up to date.
+func (s *settlement) updateGolden() error {
+	e := &s.st.Entity
+	now := s.st.Now.UTC()
+	changes := []domain.Field{}
+	moved := false
+	prov := maps.Clone(e.Provenance)
+	if prov == nil {
+		prov = map[domain.Field]store.Provenance{}
+	}
+	for f, g := range s.res.Fields {
+		differs := !equal(e.Golden[f], g.Value)
+		if differs {
+			changes = append(changes, f)
+		}
+		p, q := prov[f], store.Provenance{System: g.System, ExternalID: g.ExternalID, Why: string(g.Why), Owner: g.Owner}
+		q.Since = p.Since
+		if p != q {
+			if differs || p.Since.IsZero() {
+				q.Since = now
+			}
+			prov[f] = q
+			moved = true
+		}
+	}
+	slices.Sort(changes)
+	if s.created || len(changes) > 0 {
+		e.Version++
+	}
+	if s.created {
+		s.history(e, store.History{Action: store.ActionCreated})
+	}
+	for _, f := range changes {
+		g := s.res.Fields[f]
+		s.history(e, store.History{Action: store.ActionSet, Field: f, Old: e.Golden[f], New: g.Value, System: g.System,
+			ExternalID: g.ExternalID, Why: string(g.Why), Owner: g.Owner})
+	}
+	s.out.Changed = changes
+	if len(changes) == 0 && !moved && !s.created && e.Policy == s.st.Policy {
+		return nil
+	}
+	if len(changes) == 0 && !moved && !s.created {
+		store.QueueEntityPolicy(s.batch, e.ID, s.st.Policy)
+		return nil
+	}
+	e.Golden, e.Provenance, e.Stage, e.Policy = s.golden, prov, s.res.Stage, s.st.Policy
+	s.events[""] = true
+	return store.QueueEntity(s.batch, e)
+}
+
+// judge compares every record with golden, field by field: a value that its system changed itself, without owning the
+// field, is restored, proposed or kept as the policy says.
+func (s *settlement) judge() {
+	for _, rec := range s.st.Records {
+		if rec.Deleted {
+			continue
+		}
+		native := s.pol.Adapter(rec.System) == ownership.Native
+		prim, _ := s.primary(rec.System)
+		writable := s.writable(rec.System)
+		var sent domain.Values
+		if p := s.st.Projections[rec.System]; p != nil {
+			sent = p.Sent
+		}
+		if rec == s.touched && s.wrote != nil {
+			sent = s.wrote
+		}
+		fit := s.carrier.Fit(s.pol.Adapter(rec.System), s.kp.Kind, s.golden)
+		before := rec.Clone()
+		for _, f := range rec.Values.Fields() {
+			s.judgeField(rec, f, fit[f], native, rec == prim, writable[f], sent)
+		}
+		if !maps.Equal(before.Confirmed, rec.Confirmed) || !maps.Equal(before.Held, rec.Held) || !maps.Equal(before.Echo, rec.Echo) {
+			s.dirty[rec] = true
+		}
+	}
+}
+
+// judgeField compares one field with golden as far as the system can hold it.
+func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Value, native, primary, writable bool, sent domain.Values) {
+	theirs, g := rec.Values[f], s.res.Fields[f]
+	touched := rec == s.touched && s.changed[f]
+	if equal(theirs, g.Value) || equal(theirs, fit) {
+		rec.Confirmed[f] = theirs
+		delete(rec.Held, f)
+		if g.ExternalID != rec.ExternalID || g.System != rec.System {
+			rec.Echo[f] = true
+		}
+		return
+	}
+	if v, ok := sent[f]; ok && equal(s.fitOne(rec.System, f, v), theirs) {
+		// Our own write, seen before or after its outcome was known: not somebody's edit.
+		rec.Confirmed[f], rec.Echo[f] = theirs, true
+		return
+	}
+	if touched {
+		rec.Echo[f] = false
+	}
+	if native || !primary || g.Owner == rec.System {
+		return
+	}
+	confirmed, known := rec.Confirmed[f]
+	edited := known && !equal(theirs, confirmed) || !known && !theirs.Empty()
+	if !edited {
+		return
+	}
+	rule := s.kp.Rule(f, s.res.Stage)
+	others := rule.Others
+	if !writable {
+		others = ownership.Keep // it could not be restored
+	}
+	h := store.History{Field: f, Old: theirs, New: g.Value, System: rec.System, ExternalID: rec.ExternalID, Owner: g.Owner, Why: string(others)}
+	held, isHeld := rec.Held[f]
+	switch others {
+	case ownership.Restore:
+		delete(rec.Held, f)
+		h.Action, h.Note = store.ActionRestored, fmt.Sprintf("%s does not own %s; the value of %s is written back", rec.System, f, g.Owner)
+		s.history(&s.st.Entity, h)
+		// The edit is answered: what is there now is no longer taken for an edit when golden changes again.
+		rec.Confirmed[f] = theirs
+	case ownership.Keep:
+		if !isHeld || held.Value != theirs || held.Others != string(ownership.Keep) {
+			rec.Held[f] = store.Held{Value: theirs, Others: string(ownership.Keep)}
+			h.Action, h.Note = store.ActionKept, fmt.Sprintf("a local variation in %s", rec.System)
+			s.history(&s.st.Entity, h)
+		}
+	case ownership.Propose:
+		if !isHeld || held.Value != theirs || held.Others != string(ownership.Propose) {
+			rec.Held[f] = store.Held{Value: theirs, Others: string(ownership.Propose)}
+			h.Action, h.Note = store.ActionProposed, fmt.Sprintf("%s owns %s; a person decides", g.Owner, f)
+			s.history(&s.st.Entity, h)
+		}
+		s.openConflict(rec.System, rec.ExternalID, f, theirs, g)
+	}
+}
+
+func (s *settlement) fitOne(system string, f domain.Field, v domain.Value) domain.Value {
+	return s.carrier.Fit(s.pol.Adapter(system), s.kp.Kind, domain.Values{f: v})[f]
+}
+
+// writable returns the fields that can be written to the system.
+func (s *settlement) writable(system string) map[domain.Field]bool {
+	fs, ok := s.carrier.Writable(s.pol.Adapter(system), s.kp.Kind)
+	if !ok {
+		return nil
+	}
+	w := make(map[domain.Field]bool, len(fs))
+	for _, f := range fs {
+		w[f] = true
+	}
+	return w
+}
+
+// project decides, for every connected system, whether its record still has to be told something.
+func (s *settlement) project() error {
+	var ready map[string]bool
+	for _, sys := range s.pol.Systems {
+		if sys.Adapter == ownership.Native {
+			continue
+		}
+		p := s.st.Projections[sys.Name]
+		rec, gone := s.primary(sys.Name)
+		if _, carried := s.carrier.Writable(sys.Adapter, s.kp.Kind); !carried {
+			continue
+		}
+		if s.kp.Replicate[sys.Name] == "" || s.kp.Replicate[sys.Name] == ownership.Never || (rec == nil && !gone && !s.kp.Replicates(sys.Name, s.res.Stage)) {
+			if p != nil && p.Status != store.Detached {
+				s.set(p, store.Detached, "", "the policy does not replicate it to "+sys.Name)
+			}
+			continue
+		}
+		if p == nil {
+			p = &store.Projection{EntityID: s.st.Entity.ID, System: sys.Name, Kind: s.kp.Kind, Lane: s.lane(), Diff: domain.Values{}}
+		}
+		if gone && rec == nil {
+			if p.Status != store.Detached || p.Error == "" {
+				s.set(p, store.Detached, domain.NotFound, "deleted in "+sys.Name+"; it is not created again")
+			}
+			continue
+		}
+		diff := s.diff(sys.Name, rec)
+		if rec != nil {
+			p.ExternalID = rec.ExternalID
+			if len(diff) == 0 {
+				s.confirm(p)
+				continue
+			}
+		} else {
+			if s.golden["status"] == domain.TextValue("ARCHIVED") {
+				if p.Status != "" && p.Status != store.Detached {
+					s.set(p, store.Detached, "", "archived before it reached "+sys.Name)
+				}
+				continue
+			}
+			if c := s.heldBack(); c != "" {
+				s.park(p, diff, domain.Conflict, "it may be a duplicate: decide case "+c+" first")
+				continue
+			}
+			if ready == nil {
+				var err error
+				if ready, err = store.ReadySystems(s.ctx, s.tx, s.kp.Kind); err != nil {
+					return err
+				}
+			}
+			if !ready[sys.Name] {
+				s.park(p, diff, domain.Unready, "waits for the first complete reading of "+sys.Name+", which may hold it already")
+				continue
+			}
+		}
+		s.bump(p, diff, rec)
+	}
+	return nil
+}
+
+func (s *settlement) lane() string {
+	if s.cause.Lane == "" {
+		return "live"
+	}
+	return s.cause.Lane
+}
+
+// diff is what the system's record would have to be told: golden values of carried fields it does not own, and pins on
+// those it does, less what is held. A new record is told everything.
+func (s *settlement) diff(system string, rec *store.Record) domain.Values {
+	d := domain.Values{}
+	fit := s.carrier.Fit(s.pol.Adapter(system), s.kp.Kind, s.golden)
+	for f := range s.writable(system) {
+		g := s.res.Fields[f]
+		if rec == nil {
+			if !g.Value.Empty() {
+				d[f] = g.Value
+			}
+			continue
+		}
+		theirs, carried := rec.Values[f]
+		if carried && (equal(theirs, g.Value) || equal(theirs, fit[f])) {
+			continue
+		}
+		if !carried && (g.Value.Empty() || !hasIssue(rec, f)) {
+			continue // this object does not carry the field; or its value cannot be read and there is nothing better
+		}
+		if g.Owner == system && g.Why != ownership.ByPin {
+			continue
+		}
+		if h, ok := rec.Held[f]; ok && h.Value == theirs && g.Why != ownership.ByPin {
+			continue
+		}
+		d[f] = g.Value
+	}
+	return d
+}
+
+func hasIssue(rec *store.Record, f domain.Field) bool {
+	return slices.ContainsFunc(rec.Issues, func(i domain.Issue) bool { return i.Field == f })
+}
+
+// heldBack returns an open case that keeps the entity from being created anywhere else.
+func (s *settlement) heldBack() string {
+	for _, c := range s.st.Cases {
+		if c.Kind == store.CaseDuplicate && c.EntityID == s.st.Entity.ID {
+			return c.ID
+		}
+	}
+	return ""
+}
+
+func (s *settlement) set(p *store.Projection, status store.ProjectionStatus, code domain.Code, msg string) {
+	p.Status, p.ErrorCode, p.Error, p.Diff = status, code, msg, domain.Values{}
+	s.save(p)
+}
+
+func (s *settlement) save(p *store.Projection) {
+	p.CorrelationID = s.cause.CorrelationID
+	store.QueueProjection(s.batch, p)
+	store.QueueEvent(s.batch, store.TopicProjection, p.EntityID, p.System, "", s.cause.CorrelationID)
+}
+
+func (s *settlement) confirm(p *store.Projection) {
+	if p.Status == store.Confirmed && p.ConfirmedVersion == s.st.Entity.Version {
+		return
+	}
+	s.endRefused(p)
+	quiet := p.Status == store.Confirmed // nothing was ever different here: only the version moves on
+	p.Status, p.ConfirmedVersion, p.Diff, p.Attempts, p.ErrorCode, p.Error = store.Confirmed, s.st.Entity.Version, domain.Values{}, 0, "", ""
+	if p.DesiredVersion == 0 {
+		p.DesiredVersion = 1
+	}
+	if quiet {
+		p.CorrelationID = s.cause.CorrelationID
+		store.QueueProjection(s.batch, p)
+		return
+	}
+	s.save(p)
+}
+
+// endRefused closes the case of a refusal that no longer stands.
+func (s *settlement) endRefused(p *store.Projection) {
+	for _, c := range slices.Clone(s.st.Cases) {
+		if c.Kind == store.CaseRefused && c.System == p.System && c.EntityID == p.EntityID {
+			s.endCase(c.ID, "closed", "no longer so", "")
+		}
+	}
+}
+
+func (s *settlement) park(p *store.Projection, diff domain.Values, code domain.Code, msg string) {
+	if p.Status == store.Parked && p.Error == msg && maps.Equal(p.Diff, diff) {
+		return
+	}
+	p.Status, p.ErrorCode, p.Error, p.Diff = store.Parked, code, msg, diff
+	s.save(p)
+}
+
+// bump makes the projection pending. A refused one stays refused while it would ask for the same again, and a value that
+// the vendor took and shows differently is refused too: writing it again and again would never end.
+func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Record) {
+	if rec != nil && rec == s.touched && s.wrote != nil {
+		for f, v := range s.wrote {
+			if d, still := diff[f]; still && d == v {
+				p.Status, p.ErrorCode, p.Diff = store.Refused, domain.Invalid, diff
+				p.Error = fmt.Sprintf("%s was written and %s shows something else: %s instead of %s", f, p.System, clip(rec.Values[f]), clip(v))
+				s.save(p)
+				s.refusedCase(p)
+				return
+			}
+		}
+	}
+	same := maps.Equal(p.Diff, diff)
+	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && p.ErrorCode == "DRY_RUN" && same {
+		return
+	}
+	s.endRefused(p)
+	p.Status, p.Diff, p.DueAt, p.Attempts, p.ErrorCode, p.Error, p.Lane = store.Pending, diff, time.Time{}, 0, "", "", s.lane()
+	p.DesiredVersion++
+	s.save(p)
+	s.wakes = append(s.wakes, Wake{System: p.System, Kind: p.Kind, EntityID: p.EntityID, Lane: p.Lane})
+}
+
+func clip(v domain.Value) string {
+	const most = 80
+	if r := []rune(string(v)); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	if v == "" {
+		return "nothing"
+	}
+	return string(v)
+}

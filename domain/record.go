@@ -1,0 +1,52 @@
+package domain
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Record is one vendor object as last seen, with its values mapped to canonical fields.
+type Record struct {
+	Kind       Kind
+	ExternalID string // the vendor's id; with system and kind it is unique
+
+	// CanonicalID is our entity's id as found in the vendor's external-id field, "" if there is none.
+	CanonicalID string
+	// Aliases are other external ids that now name this object (a vendor-side merge keeps the losers' ids resolving).
+	Aliases []string
+	// MergedInto is the external id of the survivor when this object was merged away in the vendor.
+	MergedInto string
+	// Deleted is true when the vendor says the object is gone (deleted; not merely archived where archiving is a status).
+	Deleted bool
+
+	// Version is the vendor's version of the object, opaque. ModifiedAt orders versions of one object; an equal
+	// ModifiedAt is ordered by FetchedAt. Both are UTC.
+	Version    string
+	ModifiedAt time.Time
+	// FetchedAt is when the request that returned this state was sent.
+	FetchedAt time.Time
+
+	Values Values          // carried fields; Null where carried and empty; absent where there is an Issue
+	Issues []Issue         // values that could not be mapped; the record is kept all the same
+	Raw    json.RawMessage // the vendor's object, whole
+	// Unknown are paths of Raw that the mapping does not know (drift).
+	Unknown []string
+}
+
+// Issue says that one value of a record is not usable as it stands.
+type Issue struct {
+	Field    Field    `json:"field"`
+	Code     string   `json:"code"` // stable: "invalid_abn", "too_long", ...
+	Message  string   `json:"message"`
+	Value    string   `json:"value"`    // what the vendor has
+	Severity Severity `json:"severity"` // Warning is shown, Problem opens a case
+}
+
+// Severity tells a warning from a problem.
+type Severity string
+
+// Severities.
+const (
+	Warning Severity = "warning"
+	Problem Severity = "problem"
+)

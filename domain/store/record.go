@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+)
+
+// Record is a vendor record as stored: what was seen, what it is linked to, and what we know of its fields.
+type Record struct {
+	domain.Record
+	System   string
+	EntityID string // "" while unlinked
+
+	Confirmed domain.Values         // per field, the last value that was equal to golden
+	Held      map[domain.Field]Held // fields left alone although they differ
+	Echo      map[domain.Field]bool // fields whose value is a copy of golden
+}
+
+// Held is a non-owner's value that stays in its system: a proposal that waits for a decision, or a local variation.
+type Held struct {
+	Value  domain.Value `json:"value"`
+	Others string       `json:"others"` // propose or keep
+}
+
+const recordColumns = `system, kind, external_id, coalesce(entity_id, '') AS entity_id, canonical_id, version,
+	modified_at, fetched_at, values, issues, unknown, raw, deleted, merged_into, confirmed, held, echo`
+
+func scanRecord(row pgx.CollectableRow) (*Record, error) {
+	var r Record
+	var echo []string
+	err := row.Scan(&r.System, &r.Kind, &r.ExternalID, &r.EntityID, &r.CanonicalID, &r.Version, &r.ModifiedAt, &r.FetchedAt,
+		&r.Values, &r.Issues, &r.Unknown, &r.Raw, &r.Deleted, &r.MergedInto, &r.Confirmed, &r.Held, &echo)
+	r.Echo = make(map[domain.Field]bool, len(echo))
+	for _, f := range echo {
+		r.Echo[domain.Field(f)] = true
+	}
+	return &r, err
+}
+
+// LockRecord returns the stored record, locked until the transaction ends, or nil if it is new. A former id leads to the
+// record it was merged into only through its alias; see Alias.
+func LockRecord(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, externalID string) (*Record, error) {
+	rows, err := tx.Query(ctx, `-- name: LockRecord
+		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND external_id = $3 FOR UPDATE`, system, kind, externalID)
+	if err != nil {
+		return nil, fmt.Errorf("store.LockRecord: %w", err)
+	}
+	r, err := pgx.CollectExactlyOneRow(rows, scanRecord)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return r, err
+}
+
+// RecordsOf returns the records linked to the entities, by entity, system and id.
+func RecordsOf(ctx context.Context, db DB, entityIDs []string) ([]*Record, error) {
+	rows, err := db.Query(ctx, `-- name: RecordsOf
+		SELECT `+recordColumns+` FROM records WHERE entity_id = ANY($1) ORDER BY entity_id, system, external_id`, entityIDs)
+	if err != nil {
+		return nil, fmt.Errorf("store.RecordsOf: %w", err)
+	}
+	return pgx.CollectRows(rows, scanRecord)
+}
+
+// Records returns the stored records with these ids; unknown ids are missing from the answer.
+func Records(ctx context.Context, db DB, system string, kind domain.Kind, externalIDs []string) ([]*Record, error) {
+	rows, err := db.Query(ctx, `-- name: Records
+		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND external_id = ANY($3) ORDER BY external_id`,
+		system, kind, externalIDs)
+	if err != nil {
+		return nil, fmt.Errorf("store.Records: %w", err)
+	}
+	return pgx.CollectRows(rows, scanRecord)
+}
+
+// QueueRecord adds the upsert of a record to the batch.
+func QueueRecord(b *pgx.Batch, r *Record) {
+	echo := make([]string, 0, len(r.Echo))
+	for f, on := range r.Echo {
+		if on {
+			echo = append(echo, string(f))
+		}
+	}
+	slices.Sort(echo)
+	b.Queue(`-- name: QueueRecord
+		INSERT INTO records (system, kind, external_id, entity_id, canonical_id, version, modified_at, fetched_at, values, issues,
+			unknown, raw, deleted, merged_into, confirmed, held, echo)
+		VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+		ON CONFLICT (system, kind, external_id) DO UPDATE SET entity_id = excluded.entity_id, canonical_id = excluded.canonical_id,
+			version = excluded.version, modified_at = excluded.modified_at, fetched_at = excluded.fetched_at, values = excluded.values,
+			issues = excluded.issues, unknown = excluded.unknown, raw = excluded.raw, deleted = excluded.deleted,
+			merged_into = excluded.merged_into, confirmed = excluded.confirmed, held = excluded.held, echo = excluded.echo,
+			updated_at = now(), seen_at = clock_timestamp()`,
+		r.System, r.Kind, r.ExternalID, r.EntityID, r.CanonicalID, r.Version, r.ModifiedAt, r.FetchedAt, present(r.Values), orEmpty(r.Issues),
+		orEmpty(r.Unknown), rawOrNil(r.Raw), r.Deleted, r.MergedInto, present(r.Confirmed), heldOrEmpty(r.Held), echo)
+}
+
+// present drops absent fields, so that reading the row gives back the same map.
+func present(v domain.Values) domain.Values {
+	p := make(domain.Values, len(v))
+	for f, x := range v {
+		if x != "" {
+			p[f] = x
+		}
+	}
+	return p
+}
+
+func heldOrEmpty(h map[domain.Field]Held) map[domain.Field]Held {
+	if h == nil {
+		return map[domain.Field]Held{}
+	}
+	return h
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func rawOrNil(raw json.RawMessage) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	return raw
+}
+
+// Alias leads a former id to the record it was merged into; an id without one leads to itself.
+func Alias(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) (string, error) {
+	id := externalID
+	err := db.QueryRow(ctx, `-- name: Alias
+		SELECT external_id FROM record_aliases WHERE system = $1 AND kind = $2 AND alias = $3`, system, kind, externalID).Scan(&id)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("store.Alias: %w", err)
+	}
+	return id, nil
+}
+
+// QueueAlias adds an alias to the batch.
+func QueueAlias(b *pgx.Batch, system string, kind domain.Kind, alias, externalID string) {
+	b.Queue(`-- name: QueueAlias
+		INSERT INTO record_aliases (system, kind, alias, external_id) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (system, kind, alias) DO UPDATE SET external_id = excluded.external_id`, system, kind, alias, externalID)
+}
+
+// QueueMatchKeys replaces the record's strong keys.
+func QueueMatchKeys(b *pgx.Batch, system string, kind domain.Kind, externalID string, keys []string) {
+	b.Queue(`-- name: QueueMatchKeysDelete
+		DELETE FROM match_keys WHERE system = $1 AND kind = $2 AND external_id = $3 AND key <> ALL($4)`, system, kind, externalID, orEmpty(keys))
+	if len(keys) > 0 {
+		b.Queue(`-- name: QueueMatchKeys
+			INSERT INTO match_keys (kind, key, system, external_id) SELECT $1, k, $2, $3 FROM unnest($4::text[]) k ON CONFLICT DO NOTHING`,
+			kind, system, externalID, keys)
+	}
+}
+
+// LockKeys serialises everybody who brings a record with one of these keys, until the transaction ends.
+func LockKeys(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `-- name: LockKeys
+		INSERT INTO match_locks (kind, key) SELECT $1, k FROM unnest($2::text[]) k ORDER BY k
+		ON CONFLICT (kind, key) DO UPDATE SET touched_at = now()`, kind, slices.Sorted(slices.Values(keys)))
+	if err != nil {
+		return fmt.Errorf("store.LockKeys: %w", err)
+	}
+	return nil
+}
+
+// Match is an entity that shares strong keys with a record.
+type Match struct {
+	EntityID string
+	Keys     []string
+	Systems  []string // in which it already has a live record
+}
+
+// MatchesFor returns the entities, other than through the record itself, with a record that shares one of the keys.
+func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, system, externalID string) ([]Match, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	rows, err := db.Query(ctx, `-- name: MatchesFor
+		SELECT r.entity_id, array_agg(DISTINCT k.key ORDER BY k.key) AS keys,
+			(SELECT array_agg(DISTINCT l.system ORDER BY l.system) FROM records l WHERE l.entity_id = r.entity_id AND NOT l.deleted) AS systems
+		FROM match_keys k JOIN records r ON r.system = k.system AND r.kind = k.kind AND r.external_id = k.external_id
+		WHERE k.kind = $1 AND k.key = ANY($2) AND NOT (k.system = $3 AND k.external_id = $4) AND r.entity_id IS NOT NULL AND NOT r.deleted
+		GROUP BY r.entity_id ORDER BY r.entity_id`, kind, keys, system, externalID)
+	if err != nil {
+		return nil, fmt.Errorf("store.MatchesFor: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Match])
+}
+
+// UnlinkedMatches returns, by system, the live records without an entity that share one of the keys. They are locked.
+func UnlinkedMatches(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []string) ([]*Record, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `-- name: UnlinkedMatches
+		SELECT `+recordColumns+` FROM records WHERE entity_id IS NULL AND NOT deleted
+			AND (system, kind, external_id) IN (SELECT system, kind, external_id FROM match_keys WHERE kind = $1 AND key = ANY($2))
+		ORDER BY system, external_id FOR UPDATE`, kind, keys)
+	if err != nil {
+		return nil, fmt.Errorf("store.UnlinkedMatches: %w", err)
+	}
+	return pgx.CollectRows(rows, scanRecord)
+}
+
+// MergedHere returns records of the system that say they were merged into the given one.
+func MergedHere(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) ([]*Record, error) {
+	rows, err := db.Query(ctx, `-- name: MergedHere
+		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND merged_into = $3 ORDER BY external_id`, system, kind, externalID)
+	if err != nil {
+		return nil, fmt.Errorf("store.MergedHere: %w", err)
+	}
+	return pgx.CollectRows(rows, scanRecord)
+}
+
+// Clone returns a deep enough copy to compare with later.
+func (r *Record) Clone() *Record {
+	c := *r
+	c.Values, c.Confirmed = r.Values.Clone(), r.Confirmed.Clone()
+	c.Held, c.Echo = maps.Clone(r.Held), maps.Clone(r.Echo)
+	return &c
+}

@@ -1,0 +1,35 @@
+// Package store is all of Datum's SQL, one file per aggregate. Functions take the transaction or pool as an argument and
+// hold no state. It knows nothing of vendors, policy or River.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB is a pool, a connection or a transaction.
+type DB interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// Transact runs f in one READ COMMITTED transaction and repeats it when Postgres reports a serialisation failure or a
+// deadlock, at most 5 times. f must not keep state between runs.
+func Transact(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
+	var err error
+	for range 5 {
+		err = pgx.BeginFunc(ctx, pool, f)
+		var pe *pgconn.PgError
+		if !errors.As(err, &pe) || (pe.Code != "40001" && pe.Code != "40P01") {
+			return err
+		}
+	}
+	return fmt.Errorf("gave up after 5 tries: %w", err)
+}

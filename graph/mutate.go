@@ -1,0 +1,185 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/ownership"
+	"datum/domain/store"
+	"datum/graph/loader"
+	"datum/graph/model"
+)
+
+// edit applies an edit in the caller's name. It returns the customer as it is afterwards, nil if there is none, and what
+// was refused or became a proposal.
+func (r *Resolver) edit(ctx context.Context, id string, fields domain.Values, expected *int, key *string) (*model.Customer, []*model.UserError, error) {
+	if id != "" && domain.KindOfID(id) != domain.KindCustomer {
+		return nil, []*model.UserError{{Code: model.ErrorCodeNotFound, Message: "there is no customer " + capped(id)}}, nil
+	}
+	p, _ := PrincipalOf(ctx)
+	res, err := r.changes.Edit(ctx, change.Edit{
+		System: p.System, Kind: domain.KindCustomer, EntityID: id, Fields: fields, ExpectedVersion: int64(value(expected)),
+		IdempotencyKey: value(key), Principal: p.KeyID, Cause: cause(ctx),
+	})
+	ues, err := userErrors(err)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, refused := range res.Refused {
+		ue, ok := userError(refused)
+		if !ok {
+			return nil, nil, refused
+		}
+		ues = append(ues, ue)
+	}
+	if res.EntityID == "" {
+		res.EntityID = id
+	}
+	if res.EntityID == "" {
+		return nil, ues, nil
+	}
+	proposed, err := r.proposals(ctx, res)
+	if err != nil {
+		return nil, nil, err
+	}
+	// What a sibling mutation of the same request has read is out of date now.
+	loader.From(ctx).ForgetEntity(ctx, res.EntityID)
+	c, err := r.customer(ctx, res.EntityID)
+	return c, append(ues, proposed...), err
+}
+
+// proposals tells of the fields whose edit became a case.
+func (r *Resolver) proposals(ctx context.Context, res change.Result) ([]*model.UserError, error) {
+	if len(res.Proposed) == 0 {
+		return nil, nil
+	}
+	es, err := store.Entities(ctx, r.pool, []string{res.EntityID})
+	if err != nil || len(es) == 0 {
+		return nil, err
+	}
+	pol, _, err := r.changes.Policy(ctx, r.pool, 0)
+	if err != nil {
+		return nil, err
+	}
+	ki, _ := es[0].Kind.Info()
+	var ues []*model.UserError
+	for _, fi := range ki.Fields {
+		id, ok := res.Proposed[fi.Name]
+		if !ok {
+			continue
+		}
+		owner := pol.Kind(es[0].Kind).Rule(fi.Name, es[0].Stage).Owner
+		ues = append(ues, &model.UserError{Code: model.ErrorCodeNotOwner, Field: text(string(fi.Name)), Owner: text(owner), Stage: text(es[0].Stage),
+			CaseID: &id, Message: fmt.Sprintf("%s belongs to %s; the change is proposed to it as case %s", fi.Name, owner, id)})
+	}
+	return ues, nil
+}
+
+// customerValues returns the fields that an input has, Null for those that are to be cleared. The input's JSON is that of
+// the domain's types, but for the lists that a map is written as.
+func customerValues(in *model.CustomerInput) (domain.Values, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	v := domain.Values{}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, err
+	}
+	if list, ok := in.CustomFields.ValueOK(); ok {
+		fields := map[string]string{}
+		for _, cf := range list {
+			if _, twice := fields[cf.Key]; twice {
+				return nil, &domain.Error{Code: domain.Invalid, Field: "customFields", Message: fmt.Sprintf("the custom field %q is given twice", cf.Key)}
+			}
+			fields[cf.Key] = cf.Value
+		}
+		v["customFields"] = domain.ValueOf(fields)
+	}
+	return v, nil
+}
+
+// setMode switches a system and tells subscribers.
+func (r *Resolver) setMode(ctx context.Context, system string, mode store.Mode) error {
+	err := store.Transact(ctx, r.pool, func(tx pgx.Tx) error {
+		if err := store.SetMode(ctx, tx, system, mode); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		store.QueueEvent(b, store.TopicSystem, "", system, "", domain.Correlation(ctx))
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err == nil {
+		p, _ := PrincipalOf(ctx)
+		r.log.InfoContext(ctx, "system switched", "system", system, "mode", mode, "by", p.String(), "correlation_id", domain.Correlation(ctx))
+		r.changes.Ring()
+	}
+	return err
+}
+
+// decide answers a case in the caller's name. The same answer again is no mistake.
+func (r *Resolver) decide(ctx context.Context, id, choice string) error {
+	_, err := r.changes.Decide(ctx, change.Decision{CaseID: id, Choice: choice, Cause: cause(ctx)})
+	if domain.CodeOf(err) != domain.Conflict {
+		return err
+	}
+	c, readErr := store.CaseByID(ctx, r.pool, id, false)
+	if readErr == nil && c.Status == "resolved" && c.Resolution == choice {
+		return nil
+	}
+	return err
+}
+
+// publish puts a policy in force in the caller's name and returns it. What is in force already is not published again.
+func (r *Resolver) publish(ctx context.Context, source string, expected *int) (*model.Policy, error) {
+	now, err := store.Policy(ctx, r.pool, 0)
+	if err != nil && domain.CodeOf(err) != domain.NotFound {
+		return nil, err
+	}
+	if err == nil && now.Source == source {
+		return policyModel(&now), nil
+	}
+	base := now.Version
+	if expected != nil {
+		base = int64(*expected)
+	}
+	version, err := r.changes.Publish(ctx, base, source, r.around, cause(ctx))
+	if err != nil {
+		return nil, err
+	}
+	p, err := store.Policy(ctx, r.pool, version)
+	if err != nil {
+		return nil, err
+	}
+	return policyModel(&p), nil
+}
+
+// policyProblems makes one error of each problem of a policy.
+func policyProblems(err error) error {
+	var ps ownership.Problems
+	if !errors.As(err, &ps) {
+		return err
+	}
+	errs := make([]error, len(ps))
+	for i, p := range ps {
+		errs[i] = domain.Errorf(domain.Invalid, "%s", p)
+	}
+	return errors.Join(errs...)
+}
+
+// counted lists counts by name.
+func counted[N ~string](m map[N]int) []*model.CountedName {
+	cs := make([]*model.CountedName, 0, len(m))
+	for _, n := range slices.Sorted(maps.Keys(m)) {
+		cs = append(cs, &model.CountedName{Name: string(n), Count: m[n]})
+	}
+	return cs
+}

@@ -1,0 +1,120 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"datum/domain"
+	"datum/domain/change"
+)
+
+// Every system has two queues, so that reading and writing, and one slow vendor and another, do not hold each other up.
+func inQueue(system string) string  { return "in_" + system }
+func outQueue(system string) string { return "out_" + system }
+
+const (
+	inWorkers  = 6
+	outWorkers = 4
+)
+
+// IngestArgs asks for the pending signals of a system to be worked off.
+type IngestArgs struct {
+	System string `json:"system"`
+}
+
+// Kind implements river.JobArgs.
+func (IngestArgs) Kind() string { return "ingest" }
+
+// ProjectArgs asks for a projection to be worked off, together with whatever else of its system and kind is due. Without
+// an entity it is only a wake-up.
+type ProjectArgs struct {
+	System   string      `json:"system" river:"unique"`
+	Of       domain.Kind `json:"kind" river:"unique"`
+	EntityID string      `json:"entity,omitempty" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (ProjectArgs) Kind() string { return "project" }
+
+// PullArgs asks a system what has changed since the cursor.
+type PullArgs struct {
+	System string      `json:"system" river:"unique"`
+	Of     domain.Kind `json:"kind" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (PullArgs) Kind() string { return "pull" }
+
+// SweepArgs asks for a complete comparison with a system.
+type SweepArgs struct {
+	System string      `json:"system" river:"unique"`
+	Of     domain.Kind `json:"kind" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (SweepArgs) Kind() string { return "sweep" }
+
+// ResettleArgs asks for every entity that was resolved under an older policy to be resolved anew.
+type ResettleArgs struct {
+	Version int64  `json:"version"`
+	After   string `json:"after,omitempty"`
+}
+
+// Kind implements river.JobArgs.
+func (ResettleArgs) Kind() string { return "resettle" }
+
+// RetentionArgs asks for what is older than its retention to be deleted.
+type RetentionArgs struct{}
+
+// Kind implements river.JobArgs.
+func (RetentionArgs) Kind() string { return "retention" }
+
+// unique makes one waiting or running job stand for all with the same arguments.
+func unique(queue string) *river.InsertOpts {
+	return &river.InsertOpts{Queue: queue, MaxAttempts: 1000, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: active}}
+}
+
+// queue implements change.Queue.
+type queue struct{ *Engine }
+
+func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
+	params := make([]river.InsertManyParams, len(wakes))
+	for i, w := range wakes {
+		params[i] = river.InsertManyParams{Args: ProjectArgs{System: w.System, Of: w.Kind, EntityID: w.EntityID}, InsertOpts: unique(outQueue(w.System))}
+	}
+	_, err := q.client.InsertManyFastTx(ctx, tx, params)
+	return err
+}
+
+func (q queue) Resettle(ctx context.Context, tx pgx.Tx, version int64) error {
+	_, err := q.client.InsertTx(ctx, tx, ResettleArgs{Version: version}, nil)
+	return err
+}
+
+// ingestTx queues a job for new signals of the system.
+func (e *Engine) ingestTx(ctx context.Context, tx pgx.Tx, system string) error {
+	_, err := e.client.InsertManyFastTx(ctx, tx, []river.InsertManyParams{{Args: IngestArgs{System: system}, InsertOpts: &river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000}}})
+	return err
+}
+
+// wakeIngest queues a job for signals that become due after d.
+func (e *Engine) wakeIngest(ctx context.Context, system string, d time.Duration) error {
+	_, err := e.client.Insert(ctx, IngestArgs{System: system}, &river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000, ScheduledAt: after(d)})
+	return err
+}
+
+// wakeProject queues a wake-up for projections that become due after d.
+func (e *Engine) wakeProject(ctx context.Context, system string, kind domain.Kind, d time.Duration) error {
+	_, err := e.client.Insert(ctx, ProjectArgs{System: system, Of: kind}, &river.InsertOpts{Queue: outQueue(system), MaxAttempts: 1000, ScheduledAt: after(d)})
+	return err
+}
+
+func after(d time.Duration) time.Time {
+	if d <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d)
+}

@@ -1,0 +1,293 @@
+// Package jobs runs Datum's work on River: webhook intake, reading systems (ingest, pull, sweep), writing projections, and
+// the upkeep around them. River schedules; the rows in Postgres are the truth, and every job can be lost or run twice.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"datum/adapters"
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// Config is what an Engine needs. Pool, Sealer and Vendors are required.
+type Config struct {
+	Pool    *pgxpool.Pool
+	Sealer  store.Sealer
+	Vendors []adapters.Vendor
+	Log     *slog.Logger
+	// Ring tells the feed that events were committed; may be nil.
+	Ring func()
+	// Poll and Sweep are the times between looks for changes and between complete comparisons.
+	Poll, Sweep time.Duration
+	// Retention of exchanges, finished signals, feed events and idempotency keys.
+	Retention time.Duration
+	// WebhookURL returns the URL under which a vendor reaches the system's webhooks, for signatures that cover it.
+	WebhookURL func(system string) string
+}
+
+// Engine is one process's share of the work. An Engine that is not started still queues jobs and takes webhooks.
+type Engine struct {
+	cfg       Config
+	pool      *pgxpool.Pool
+	log       *slog.Logger
+	vendors   map[string]adapters.Vendor
+	client    *river.Client[pgx.Tx]
+	applier   *change.Applier
+	process   store.Process
+	exchanges *ExchangeWriter
+
+	mu       sync.Mutex
+	systems  map[string]*connected
+	queues   map[string]bool
+	stop     context.CancelFunc
+	stopped  sync.WaitGroup
+	queueErr error
+}
+
+// connected is an open adapter of one system.
+type connected struct {
+	store.System
+	adapters.Abilities
+	vendor  adapters.Vendor
+	adapter adapters.Adapter
+	checked time.Time
+}
+
+// New returns an Engine. With work, Start makes it take jobs; else it only queues them.
+func New(cfg Config, work bool) (*Engine, error) {
+	if cfg.Pool == nil || cfg.Sealer == nil || len(cfg.Vendors) == 0 {
+		return nil, errors.New("jobs.New: pool, sealer and vendors are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Poll <= 0 {
+		cfg.Poll = time.Minute
+	}
+	if cfg.Sweep <= 0 {
+		cfg.Sweep = 6 * time.Hour
+	}
+	if cfg.Retention <= 0 {
+		cfg.Retention = 30 * 24 * time.Hour
+	}
+	if cfg.WebhookURL == nil {
+		cfg.WebhookURL = func(string) string { return "" }
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
+		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}}
+	for _, v := range cfg.Vendors {
+		e.vendors[v.Name] = v
+	}
+	e.applier = change.New(cfg.Pool, queue{e}, carrier{e}, cfg.Ring, cfg.Log)
+	rc := &river.Config{
+		Logger: slog.New(quieter{cfg.Log.Handler()}),
+		// Vendor calls end before jobs do, and a job whose process died is taken over soon after it would have ended.
+		JobTimeout: jobTimeout, RescueStuckJobsAfter: 90 * time.Second,
+		FetchCooldown: 5 * time.Millisecond, FetchPollInterval: 500 * time.Millisecond,
+		CompletedJobRetentionPeriod: time.Hour,
+	}
+	if work {
+		rc.Workers = river.NewWorkers()
+		river.AddWorker(rc.Workers, &ingestWorker{Engine: e})
+		river.AddWorker(rc.Workers, &projectWorker{Engine: e})
+		river.AddWorker(rc.Workers, &pullWorker{Engine: e})
+		river.AddWorker(rc.Workers, &sweepWorker{Engine: e})
+		river.AddWorker(rc.Workers, &resettleWorker{Engine: e})
+		river.AddWorker(rc.Workers, &retentionWorker{Engine: e})
+		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
+	}
+	if e.client, err = river.NewClient(riverpgxv5.New(cfg.Pool), rc); err != nil {
+		return nil, fmt.Errorf("jobs.New: %w", err)
+	}
+	return e, nil
+}
+
+const jobTimeout = 30 * time.Second
+
+// Client is the River client, for the operators' page.
+func (e *Engine) Client() *river.Client[pgx.Tx] { return e.client }
+
+// Applier is the one write path, wired to this engine's queue.
+func (e *Engine) Applier() *change.Applier { return e.applier }
+
+// Start begins to work; Stop ends it.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := store.Heartbeat(ctx, e.pool, e.process); err != nil {
+		return err
+	}
+	if err := e.client.Start(ctx); err != nil {
+		return fmt.Errorf("jobs.Start: %w", err)
+	}
+	run, cancel := context.WithCancel(ctx)
+	e.stop = cancel
+	e.every(run, time.Second, "heartbeat", func(ctx context.Context) error { return store.Heartbeat(ctx, e.pool, e.process) })
+	e.every(run, time.Second, "supervise", e.supervise)
+	return nil
+}
+
+// Stop lets running jobs finish for as long as ctx allows, then cancels them.
+func (e *Engine) Stop(ctx context.Context) error {
+	if e.stop != nil {
+		err := e.client.Stop(ctx)
+		if err != nil {
+			hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			err = e.client.StopAndCancel(hard)
+		}
+		e.stop()
+		e.stopped.Wait()
+		if err != nil {
+			e.log.WarnContext(ctx, "stopping the workers took too long; what they held is free when its lease ends", "error", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(e.exchanges.Close(ctx), store.StopProcess(ctx, e.pool, e.process.ID))
+}
+
+func (e *Engine) every(ctx context.Context, d time.Duration, name string, f func(context.Context) error) {
+	e.stopped.Add(1)
+	go func() {
+		defer e.stopped.Done()
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		for {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				e.log.WarnContext(ctx, name+" failed; it is tried again", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+}
+
+// system returns the connected system, opening its adapter if need be. NotFound if there is none, Unsupported if it is
+// native and there is nothing to call.
+func (e *Engine) system(ctx context.Context, name string) (*connected, error) {
+	e.mu.Lock()
+	c := e.systems[name]
+	e.mu.Unlock()
+	if c != nil && time.Since(c.checked) < 500*time.Millisecond {
+		return c, nil
+	}
+	row, err := store.SystemByName(ctx, e.pool, name)
+	if err != nil {
+		return nil, err
+	}
+	if row.Adapter == ownership.Native {
+		return nil, &domain.Error{Code: domain.Unsupported, System: name, Message: "it is Datum's own; there is nothing to call"}
+	}
+	if c != nil && c.Adapter == row.Adapter && maps.Equal(c.Settings, row.Settings) {
+		fresh := *c
+		fresh.System, fresh.checked = row, time.Now()
+		e.put(&fresh)
+		return &fresh, nil
+	}
+	v, ok := e.vendors[row.Adapter]
+	if !ok {
+		return nil, &domain.Error{Code: domain.Unsupported, System: name, Message: fmt.Sprintf("there is no adapter %q", row.Adapter)}
+	}
+	base := row.Settings["baseUrl"]
+	if base == "" {
+		base = v.BaseURL
+	}
+	session, err := OpenSession(ctx, SessionConfig{Pool: e.pool, Sealer: e.cfg.Sealer, Process: e.process.ID, Exchanges: e.exchanges, Log: e.log}, name, base, v, row.Settings)
+	if err != nil {
+		return nil, err
+	}
+	a, err := v.Open(session)
+	if err != nil {
+		return nil, err
+	}
+	c = &connected{System: row, Abilities: adapters.AbilitiesOf(a), vendor: v, adapter: a, checked: time.Now()}
+	e.put(c)
+	return c, nil
+}
+
+func (e *Engine) put(c *connected) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.systems[c.Name] = c
+}
+
+// kinds returns the kinds that the system's adapter carries.
+func (c *connected) kinds() []domain.Kind {
+	var ks []domain.Kind
+	for _, m := range c.vendor.Mapping {
+		ks = append(ks, m.Kind)
+	}
+	return ks
+}
+
+// carrier answers change.Carrier from the vendors' mapping tables.
+type carrier struct{ *Engine }
+
+func (c carrier) Writable(adapter string, kind domain.Kind) ([]domain.Field, bool) {
+	m := c.vendors[adapter].Carried(kind)
+	if m == nil {
+		return nil, false
+	}
+	return m.Writable(), true
+}
+
+func (c carrier) Fit(adapter string, kind domain.Kind, values domain.Values) domain.Values {
+	if m := c.vendors[adapter].Carried(kind); m != nil {
+		return m.Fit(values)
+	}
+	return values
+}
+
+// Carries returns the fields that an adapter carries, for checking policies.
+func (e *Engine) Carries(adapter string, kind domain.Kind) []domain.Field {
+	if m := e.vendors[adapter].Carried(kind); m != nil {
+		return m.Fields()
+	}
+	return nil
+}
+
+// Adapters returns the names of the vendors and of the native adapter.
+func (e *Engine) Adapters() []string {
+	return append(slices.Sorted(maps.Keys(e.vendors)), ownership.Native)
+}
+
+// quieter keeps River's routine messages at debug level.
+type quieter struct{ slog.Handler }
+
+func (h quieter) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level == slog.LevelInfo && strings.HasPrefix(r.Message, "River") || r.Level == slog.LevelInfo {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h quieter) WithAttrs(as []slog.Attr) slog.Handler { return quieter{h.Handler.WithAttrs(as)} }
+func (h quieter) WithGroup(name string) slog.Handler    { return quieter{h.Handler.WithGroup(name)} }
+
+// active are the states in which a unique job stands for the next one too.
+var active = []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
+	rivertype.JobStateRetryable, rivertype.JobStateScheduled}

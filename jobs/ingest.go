@@ -1,0 +1,262 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/tidwall/gjson"
+	"golang.org/x/sync/errgroup"
+
+	"datum/adapters/rest"
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/store"
+)
+
+const (
+	ingestBatch    = 100
+	ingestLease    = time.Minute
+	ingestParallel = 4 // transactions at once in one job
+	ingestTries    = 8 // of one signal that cannot be applied, before a person is asked
+)
+
+type ingestWorker struct {
+	river.WorkerDefaults[IngestArgs]
+	*Engine
+}
+
+// Work works off the pending signals of a system: it fetches what has to be fetched, in batches, and applies it.
+func (w *ingestWorker) Work(ctx context.Context, job *river.Job[IngestArgs]) error {
+	started := time.Now()
+	for {
+		c, err := w.system(ctx, job.Args.System)
+		if err != nil {
+			return err
+		}
+		if c.Mode == store.ModeOff {
+			return nil // signals wait; switching the system on wakes them
+		}
+		signals, err := store.ClaimSignals(ctx, w.pool, c.Name, w.process.ID, ingestLease, ingestBatch)
+		if err != nil || len(signals) == 0 {
+			return err
+		}
+		if err := w.ingest(ctx, c, signals); err != nil {
+			return err
+		}
+		if time.Since(started) > jobTimeout/2 {
+			return w.wakeIngest(ctx, c.Name, 0)
+		}
+	}
+}
+
+// visit is one object that signals ask to be looked at, and what was found.
+type visit struct {
+	kind    domain.Kind
+	id      string // asked for; the record may answer under another (a survivor, the company of a contact)
+	signals []store.Signal
+	record  *domain.Record
+	err     error
+	stale   bool // the signals bring nothing new
+}
+
+func (v *visit) signalIDs() []int64 {
+	ids := make([]int64, len(v.signals))
+	for i, s := range v.signals {
+		ids[i] = s.ID
+	}
+	return ids
+}
+
+func (e *Engine) ingest(ctx context.Context, c *connected, signals []store.Signal) error {
+	visits, err := e.visits(ctx, c, signals)
+	if err != nil {
+		return err
+	}
+	for _, kind := range c.kinds() {
+		var thin []*visit
+		for _, v := range visits {
+			if v.kind == kind && v.record == nil {
+				thin = append(thin, v)
+			}
+		}
+		if err := e.dropStale(ctx, c, kind, thin); err != nil {
+			return err
+		}
+		e.fetch(ctx, c, kind, slices.DeleteFunc(thin, func(v *visit) bool { return v.stale }))
+	}
+	g := new(errgroup.Group)
+	g.SetLimit(ingestParallel)
+	for _, v := range visits {
+		g.Go(func() error { return e.visit(ctx, c, v) })
+	}
+	return g.Wait()
+}
+
+// visits groups signals by object. Of objects that were fetched with the signal, the newest state counts.
+func (e *Engine) visits(ctx context.Context, c *connected, signals []store.Signal) ([]*visit, error) {
+	type object struct {
+		kind domain.Kind
+		id   string
+	}
+	var visits []*visit
+	by := map[object]*visit{}
+	thin := map[*visit]bool{}
+	for _, s := range signals {
+		id, err := store.Alias(ctx, e.pool, c.Name, s.Kind, s.ExternalID)
+		if err != nil {
+			return nil, err
+		}
+		v := by[object{s.Kind, id}]
+		if v == nil {
+			v = &visit{kind: s.Kind, id: id}
+			by[object{s.Kind, id}] = v
+			visits = append(visits, v)
+		}
+		v.signals = append(v.signals, s)
+		if s.Record == nil {
+			thin[v] = true
+		} else if v.record == nil || s.Record.FetchedAt.After(v.record.FetchedAt) {
+			v.record = s.Record
+		}
+	}
+	for v := range thin {
+		v.record = nil
+	}
+	return visits, nil
+}
+
+// dropStale marks the visits whose signals all say what the stored record says already: echoes of our own writes, and
+// repeats. Nothing is fetched for them.
+func (e *Engine) dropStale(ctx context.Context, c *connected, kind domain.Kind, visits []*visit) error {
+	if len(visits) == 0 {
+		return nil
+	}
+	ids := make([]string, len(visits))
+	for i, v := range visits {
+		ids[i] = v.id
+	}
+	recs, err := store.Records(ctx, e.pool, c.Name, kind, ids)
+	if err != nil {
+		return err
+	}
+	byID := map[string]*store.Record{}
+	for _, r := range recs {
+		byID[r.ExternalID] = r
+	}
+	for _, v := range visits {
+		r := byID[v.id]
+		if r == nil || r.Deleted {
+			continue
+		}
+		v.stale = !slices.ContainsFunc(v.signals, func(s store.Signal) bool { return !saysNothingNew(s, r) })
+	}
+	return nil
+}
+
+func saysNothingNew(s store.Signal, r *store.Record) bool {
+	if s.Source != string(change.FromWebhook) {
+		return false
+	}
+	if s.Hint != nil {
+		return gjson.GetBytes(r.Raw, s.Hint.Path).String() == s.Hint.Value
+	}
+	return s.OccurredAt != nil && r.Version != "" && !s.OccurredAt.After(r.ModifiedAt)
+}
+
+// fetch reads the objects, in one call where the vendor can. An object that a batch does not show is asked for by itself:
+// only the vendor's own "not found" says that it is gone.
+func (e *Engine) fetch(ctx context.Context, c *connected, kind domain.Kind, visits []*visit) {
+	if len(visits) == 0 {
+		return
+	}
+	ctx = domain.WithCorrelation(rest.WithLane(ctx, rest.LaneLive), visits[0].signals[0].CorrelationID)
+	if c.BatchFetcher != nil && len(visits) > 1 {
+		ids := make([]string, len(visits))
+		for i, v := range visits {
+			ids[i] = v.id
+		}
+		recs, err := c.BatchFetcher.FetchMany(ctx, kind, ids)
+		if err != nil {
+			for _, v := range visits {
+				v.err = err
+			}
+			return
+		}
+		for i := range recs {
+			for _, v := range visits {
+				if v.id == recs[i].ExternalID || slices.Contains(recs[i].Aliases, v.id) {
+					v.record = &recs[i]
+				}
+			}
+		}
+	}
+	for _, v := range visits {
+		if v.record != nil {
+			continue
+		}
+		asked := time.Now().UTC()
+		rec, err := c.adapter.Fetch(domain.WithCorrelation(ctx, v.signals[0].CorrelationID), kind, v.id)
+		switch {
+		case err == nil:
+			v.record = &rec
+		case domain.CodeOf(err) == domain.NotFound:
+			v.record = &domain.Record{Kind: kind, ExternalID: v.id, Deleted: true, FetchedAt: asked}
+		default:
+			v.err = err
+		}
+	}
+}
+
+// visit applies what was found and finishes its signals, or gives them back.
+func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
+	if v.stale {
+		return store.FinishSignals(ctx, e.pool, v.signalIDs())
+	}
+	err := v.err
+	if err == nil {
+		s := v.signals[0]
+		in := change.Incoming{System: c.Name, Record: *v.record, Cause: change.Cause{Actor: "system:" + c.Name, Source: change.Source(s.Source), CorrelationID: s.CorrelationID}}
+		if s.Record != nil && s.Lane == "bulk" {
+			in.Lane = "bulk"
+		}
+		if _, err = e.applier.Record(ctx, in); err == nil {
+			return store.FinishSignals(ctx, e.pool, v.signalIDs())
+		}
+	}
+	return e.postpone(ctx, c, v, err)
+}
+
+// postpone gives the signals of a visit back. Trouble with the vendor costs no attempt however long it lasts; what cannot
+// be applied becomes a case after some tries, and is kept.
+func (e *Engine) postpone(ctx context.Context, c *connected, v *visit, err error) error {
+	if ctx.Err() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	de := domain.AsError(err)
+	delay, counts := de.RetryAfter, false
+	tries := v.signals[0].Attempts
+	switch de.Code {
+	case domain.RateLimited, domain.Unavailable, domain.Unknown:
+		delay = max(delay, backoff(tries))
+	case domain.Unauthorized:
+		delay = max(delay, 5*time.Second)
+	default:
+		delay, counts = max(delay, backoff(tries)), true
+	}
+	if counts && tries >= ingestTries {
+		e.log.ErrorContext(ctx, "signal given up; a case is open", "system", c.Name, "kind", v.kind, "record", v.id, "code", de.Code, "error", err)
+		return e.stuck(ctx, c, v, de)
+	}
+	e.log.InfoContext(ctx, "signal postponed", "system", c.Name, "kind", v.kind, "record", v.id, "code", de.Code, "delay", delay, "error", err)
+	if err := store.PostponeSignals(ctx, e.pool, v.signalIDs(), delay, counts, de.Error()); err != nil {
+		return err
+	}
+	return e.wakeIngest(ctx, c.Name, delay)
+}
+
+// backoff grows from a second to five minutes.
+func backoff(tries int) time.Duration {
+	return min(time.Second<<min(max(tries-1, 0), 9), 5*time.Minute)
+}

@@ -1,0 +1,561 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"golang.org/x/sync/errgroup"
+
+	"datum/adapters"
+	"datum/adapters/rest"
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/store"
+)
+
+const (
+	claimLease    = 45 * time.Second // longer than a vendor call with its waits
+	slotLease     = 60 * time.Second
+	maxLinger     = 2 * time.Second
+	stuckAfter    = 20              // failed tries of one projection before a person is told
+	settleUnknown = 2 * time.Second // a call whose answer was lost may still be running at the vendor
+	dryRun        = domain.Code("DRY_RUN")
+	finishAtOnce  = 4 // transactions at once after a batch
+)
+
+type projectWorker struct {
+	river.WorkerDefaults[ProjectArgs]
+	*Engine
+}
+
+// Work writes whatever is due of one system and kind, in batches, until nothing is left. One job at a time (or a few, if
+// there are full batches for them) holds a writer slot; the others end, because the holder looks again, under the slots'
+// lock, before it gives its slot back.
+func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) error {
+	c, err := w.system(ctx, job.Args.System)
+	if err != nil {
+		return err
+	}
+	kind := job.Args.Of
+	if c.Writer == nil || (c.Mode != store.ModeLive && c.Mode != store.ModeDryRun) {
+		return nil // the rows wait; SetMode wakes them
+	}
+	if ok, err := w.authorised(ctx, c.Name); err != nil || !ok {
+		return err // parked; the supervisor wakes them once the system is authorised again
+	}
+	batch, slots := max(c.vendor.Batch, 1), 2
+	if batch == 1 {
+		slots = 4
+	}
+	p := &pass{projectWorker: w, c: c, kind: kind, batch: batch, slots: slots, lease: uuid.New()}
+	took := false
+	err = store.Transact(ctx, w.pool, func(tx pgx.Tx) error {
+		slot, _, err := store.TakeSlot(ctx, tx, c.Name, kind, w.process.ID, p.lease, slotLease, slots, batch)
+		if err != nil {
+			return err
+		}
+		if took = slot >= 0; took {
+			p.slot = slot
+			return nil
+		}
+		return complete(ctx, tx, job)
+	})
+	if err != nil || !took {
+		return err
+	}
+	err = p.run(ctx, job)
+	if !p.released {
+		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		rerr := store.Transact(rctx, w.pool, func(tx pgx.Tx) error {
+			_, err := store.ReleaseSlot(rctx, tx, c.Name, kind, p.slot, slots, p.lease, true)
+			return err
+		})
+		err = errors.Join(err, rerr, w.wakeProject(rctx, c.Name, kind, 0))
+	}
+	return err
+}
+
+// complete ends the job in the transaction, so that what commits after it can queue the next one.
+func complete(ctx context.Context, tx pgx.Tx, job *river.Job[ProjectArgs]) error {
+	_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+	return err
+}
+
+// pass is one holder's turn at a writer slot.
+type pass struct {
+	*projectWorker
+	c            *connected
+	kind         domain.Kind
+	batch, slots int
+	slot         int
+	lease        uuid.UUID
+	released     bool
+}
+
+func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
+	started := time.Now()
+	for round := 0; ; round++ {
+		if round > 0 {
+			if err := p.linger(ctx, round); err != nil {
+				return err
+			}
+			ok, err := store.KeepSlot(ctx, p.pool, p.c.Name, p.kind, p.slot, p.lease, slotLease)
+			if err != nil || !ok {
+				return err
+			}
+		}
+		wait, err := p.round(ctx)
+		if err != nil {
+			return err
+		}
+		if wait > 0 || time.Since(started) > jobTimeout/2 {
+			// The budget is used up or the system cannot be reached: everything waits, without holding a worker.
+			return p.end(ctx, job, true, max(wait, time.Millisecond))
+		}
+		if err := p.end(ctx, job, false, 0); err != nil || p.released {
+			return err
+		}
+	}
+}
+
+// end gives the slot back and completes the job, in one transaction. Unless forced it does so only if nothing is due.
+func (p *pass) end(ctx context.Context, job *river.Job[ProjectArgs], force bool, wake time.Duration) error {
+	released := false
+	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		var err error
+		if released, err = store.ReleaseSlot(ctx, tx, p.c.Name, p.kind, p.slot, p.slots, p.lease, force); err != nil || !released {
+			return err
+		}
+		_, next, err := store.Due(ctx, tx, p.c.Name, p.kind, 1)
+		if err != nil {
+			return err
+		}
+		if wake == 0 && next != nil {
+			wake = max(time.Until(*next), 100*time.Millisecond)
+		}
+		if wake > 0 {
+			_, err := p.client.InsertTx(ctx, tx, ProjectArgs{System: p.c.Name, Of: p.kind}, &river.InsertOpts{Queue: outQueue(p.c.Name), MaxAttempts: 1000, ScheduledAt: time.Now().Add(wake)})
+			if err != nil {
+				return err
+			}
+		}
+		return complete(ctx, tx, job)
+	})
+	p.released = released && err == nil
+	return err
+}
+
+// linger lets a batch fill while a burst is coming in: the first write after a quiet time goes at once, each following
+// one that is not full waits twice as long as the one before.
+func (p *pass) linger(ctx context.Context, round int) error {
+	if p.batch == 1 {
+		return nil
+	}
+	until := time.Now().Add(min(25*time.Millisecond<<min(round, 8), maxLinger))
+	for {
+		due, _, err := store.Due(ctx, p.pool, p.c.Name, p.kind, p.batch)
+		if err != nil || due >= p.batch {
+			return err
+		}
+		left := time.Until(until)
+		if left <= 0 {
+			return nil
+		}
+		t := time.NewTimer(min(left, 50*time.Millisecond))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// item is one claimed projection on its way.
+type item struct {
+	*store.Projection
+	entity  store.Entity
+	base    *store.Record
+	write   adapters.Write
+	written bool // a call that contains it was made
+}
+
+// round claims a batch, settles what an earlier crash left open, and writes the rest. wait says how long the system wants
+// to be left alone.
+func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
+	claimed, err := store.ClaimProjections(ctx, p.pool, p.c.Name, p.kind, p.lease, p.process.ID, claimLease, p.batch)
+	if err != nil || len(claimed) == 0 {
+		return 0, err
+	}
+	items, err := p.load(ctx, claimed)
+	if err != nil {
+		return 0, err
+	}
+	ctx = domain.WithCorrelation(rest.WithLane(ctx, laneOf(items)), items[0].CorrelationID)
+	var unknown, fresh []*item
+	for _, it := range items {
+		if it.IntentKey != "" {
+			unknown = append(unknown, it)
+		} else {
+			fresh = append(fresh, it)
+		}
+	}
+	if len(unknown) > 0 {
+		if wait, err = p.lookUp(ctx, unknown); err != nil {
+			return wait, err
+		}
+	}
+	if len(fresh) == 0 {
+		return wait, nil
+	}
+	if wait > 0 {
+		return wait, p.giveBack(ctx, fresh, wait)
+	}
+	if p.c.Mode == store.ModeDryRun {
+		return 0, p.record(ctx, fresh)
+	}
+	return p.write(ctx, fresh)
+}
+
+func laneOf(items []*item) rest.Lane {
+	for _, it := range items {
+		if it.Lane == string(rest.LaneLive) {
+			return rest.LaneLive
+		}
+	}
+	return rest.LaneBulk
+}
+
+func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, error) {
+	ids, external := make([]string, len(claimed)), []string{}
+	for i, c := range claimed {
+		ids[i] = c.EntityID
+		if c.ExternalID != "" {
+			external = append(external, c.ExternalID)
+		}
+	}
+	entities, err := store.Entities(ctx, p.pool, ids)
+	if err != nil {
+		return nil, err
+	}
+	records, err := store.Records(ctx, p.pool, p.c.Name, p.kind, external)
+	if err != nil {
+		return nil, err
+	}
+	byID, byExternal := map[string]store.Entity{}, map[string]*store.Record{}
+	for _, e := range entities {
+		byID[e.ID] = e
+	}
+	for _, r := range records {
+		byExternal[r.ExternalID] = r
+	}
+	items := make([]*item, len(claimed))
+	for i, c := range claimed {
+		it := &item{Projection: c, entity: byID[c.EntityID], base: byExternal[c.ExternalID]}
+		it.write = adapters.Write{Kind: p.kind, CanonicalID: c.EntityID, ExternalID: c.ExternalID, Values: c.Diff, Golden: it.entity.Golden, Key: it.key()}
+		if it.base != nil {
+			it.write.Base = &it.base.Record
+		}
+		items[i] = it
+	}
+	return items, nil
+}
+
+func (it *item) op() string {
+	if it.ExternalID == "" {
+		return "create"
+	}
+	return "update"
+}
+
+// key is the idempotency key of the write: the same for every repeat of it and for no other.
+func (it *item) key() string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%d|%s|%d", it.System, it.EntityID, it.DesiredVersion, it.op(), it.IntentEpoch))
+	return hex.EncodeToString(h[:16])
+}
+
+// write stores the intents, makes the call and settles the outcomes.
+func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) {
+	n := len(items)
+	ids, keys, ops, sent := make([]string, n), make([]string, n), make([]string, n), make([]domain.Values, n)
+	for i, it := range items {
+		ids[i], keys[i], ops[i], sent[i] = it.EntityID, it.write.Key, it.op(), it.write.Values
+	}
+	held, err := store.Intend(ctx, p.pool, p.c.Name, p.lease, ids, keys, ops, sent)
+	if err != nil {
+		return 0, err
+	}
+	var ours []*item
+	var writes []adapters.Write
+	for _, it := range items {
+		if held[it.EntityID] {
+			ours = append(ours, it)
+			writes = append(writes, it.write)
+		}
+	}
+	if len(writes) == 0 {
+		return 0, nil
+	}
+	began := time.Now()
+	outcomes := p.c.Writer.Write(ctx, writes)
+	if len(outcomes) != len(writes) {
+		return 0, domain.Errorf(domain.Internal, "%s: the adapter answered %d outcomes for %d writes", p.c.Name, len(outcomes), len(writes))
+	}
+	p.log.DebugContext(ctx, "written", "system", p.c.Name, "kind", p.kind, "records", len(writes), "duration", time.Since(began))
+	// What has happened at the vendor is stored even if the process is being stopped.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	var wait time.Duration
+	g := new(errgroup.Group)
+	g.SetLimit(finishAtOnce)
+	for i, it := range ours {
+		o := outcomes[i]
+		if o.Err != nil {
+			wait = max(wait, p.pause(o.Err))
+		}
+		g.Go(func() error { return p.finish(ctx, it, o) })
+	}
+	err = g.Wait()
+	p.applier.Ring()
+	return wait, err
+}
+
+// pause is how long a failure asks the whole system to be left alone; 0 if it is only about one record.
+func (p *pass) pause(err error) time.Duration {
+	de := domain.AsError(err)
+	switch de.Code {
+	case domain.RateLimited:
+		return max(de.RetryAfter, 50*time.Millisecond)
+	case domain.Unauthorized:
+		return 5 * time.Second
+	case domain.Unavailable, domain.Unknown:
+		return max(de.RetryAfter, time.Second)
+	default:
+		return 0
+	}
+}
+
+// finish settles one outcome. A worker that has lost its lease changes nothing but has the record looked at again.
+func (p *pass) finish(ctx context.Context, it *item, o adapters.Outcome) error {
+	if o.Err != nil {
+		return p.fail(ctx, it, o.Err)
+	}
+	in := change.Incoming{System: p.c.Name, Record: o.Record, Wrote: it.write.Values, EntityID: it.EntityID,
+		Cause: change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: it.CorrelationID, Lane: it.Lane}}
+	if it.base != nil {
+		in.Base = it.base.Values
+	}
+	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
+		if err != nil {
+			return err
+		}
+		if !held {
+			return p.lookAgain(ctx, tx, it, o.Record.ExternalID)
+		}
+		if _, err := p.applier.RecordTx(ctx, tx, in); err != nil {
+			return err
+		}
+		_, err = store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease}.Apply(ctx, tx)
+		return err
+	})
+}
+
+// lookAgain queues a signal for a record whose state is in doubt.
+func (p *pass) lookAgain(ctx context.Context, tx pgx.Tx, it *item, externalID string) error {
+	if externalID == "" {
+		return nil
+	}
+	_, err := store.InsertSignals(ctx, tx, []store.Signal{{System: p.c.Name, Kind: p.kind, ExternalID: externalID, Source: "fence", CorrelationID: it.CorrelationID}})
+	if err != nil {
+		return err
+	}
+	return p.ingestTx(ctx, tx, p.c.Name)
+}
+
+// fail settles a failure: the vendor's refusal is final until something changes, everything else is tried again, and
+// where the outcome is unknown the intent stays, so that the next worker looks before it writes.
+func (p *pass) fail(ctx context.Context, it *item, cause error) error {
+	de := domain.AsError(cause)
+	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, ErrorCode: de.Code, Error: de.Message, RetryIn: de.RetryAfter}
+	notSent := errors.Is(cause, rest.ErrBudget) || errors.Is(cause, rest.ErrNotSent)
+	switch de.Code {
+	case domain.RateLimited:
+		rel.RetryIn = max(rel.RetryIn, 50*time.Millisecond)
+	case domain.Unauthorized:
+		rel.RetryIn = 5 * time.Second
+	case domain.Unknown, domain.Unavailable:
+		rel.KeepIntent = !notSent
+		rel.RetryIn = max(rel.RetryIn, settleUnknown)
+		if !notSent {
+			rel.CountAttempt = true
+			rel.RetryIn = max(rel.RetryIn, backoff(it.Attempts+1))
+		}
+	case domain.NotFound:
+		rel.RetryIn, rel.CountAttempt = max(5*time.Second, backoff(it.Attempts+1)), true
+	case domain.Invalid, domain.Conflict, domain.Forbidden, domain.Unsupported:
+		rel.Status = store.Refused
+	default:
+		rel.RetryIn, rel.CountAttempt, rel.KeepIntent = max(rel.RetryIn, backoff(it.Attempts+1)), true, true
+	}
+	p.log.InfoContext(ctx, "not written", "system", it.System, "entity", it.EntityID, "code", de.Code, "retry_in", rel.RetryIn, "error", cause)
+	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
+		if err != nil || !held {
+			return err
+		}
+		b := &pgx.Batch{}
+		if rel.Status == store.Refused {
+			moved, err := store.DesiredMoved(ctx, tx, it.EntityID, it.System, it.DesiredVersion)
+			if err != nil {
+				return err
+			}
+			if moved {
+				rel.Status = "" // what was refused is no longer what is wanted
+			} else {
+				it.Error = de.Message
+				c := change.RefusedCase(it.Projection, p.nameOf(it), it.CorrelationID)
+				store.QueueCase(b, c)
+				store.QueueEvent(b, store.TopicCase, c.EntityID, c.System, c.ID, it.CorrelationID)
+			}
+		}
+		if rel.CountAttempt && it.Attempts+1 == stuckAfter {
+			store.QueueCase(b, store.Case{ID: domain.NewID("case"), Kind: store.CaseStuck, EntityKind: p.kind, EntityID: it.EntityID, System: it.System,
+				DedupeKey: "stuck|" + it.EntityID + "|" + it.System, CorrelationID: it.CorrelationID,
+				Title:   fmt.Sprintf("%s does not reach %s", p.nameOf(it), it.System),
+				Detail:  store.CaseDetail{Message: fmt.Sprintf("tried %d times; last: %s", stuckAfter, de.Message), Next: "see whether " + it.System + " works; it is tried again every five minutes"},
+				Choices: []string{change.ChoiceRetry, change.ChoiceIgnore}})
+		}
+		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		if de.Code == domain.NotFound {
+			if err := p.lookAgain(ctx, tx, it, it.ExternalID); err != nil {
+				return err
+			}
+		}
+		_, err = rel.Apply(ctx, tx)
+		return err
+	})
+}
+
+func (p *pass) nameOf(it *item) string {
+	for _, f := range []domain.Field{"tradingName", "legalName", "email"} {
+		if s := it.entity.Golden[f].Text(); s != "" {
+			return s
+		}
+	}
+	return it.EntityID
+}
+
+// giveBack releases claimed projections that were not tried.
+func (p *pass) giveBack(ctx context.Context, items []*item, in time.Duration) error {
+	for _, it := range items {
+		if _, err := (store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, RetryIn: in}).Apply(ctx, p.pool); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookUp finds out what became of writes whose outcome is unknown. What is found is linked and compared; what is not there
+// was not written and may be written again.
+func (p *pass) lookUp(ctx context.Context, items []*item) (time.Duration, error) {
+	var creates, updates []*item
+	for _, it := range items {
+		if it.ExternalID == "" {
+			creates = append(creates, it)
+		} else {
+			updates = append(updates, it)
+		}
+	}
+	found := map[*item][]domain.Record{}
+	err := func() error {
+		if len(creates) > 0 {
+			if p.c.Finder == nil {
+				return domain.Errorf(domain.Unsupported, "%s: its adapter cannot look up what became of a write", p.c.Name)
+			}
+			queries := make([]adapters.Query, len(creates))
+			for i, it := range creates {
+				queries[i] = adapters.Query{CanonicalID: it.EntityID}
+			}
+			answers, err := p.c.Finder.Find(ctx, p.kind, queries)
+			if err != nil {
+				return err
+			}
+			for i, it := range creates {
+				found[it] = answers[i]
+			}
+		}
+		for _, it := range updates {
+			rec, err := p.c.adapter.Fetch(ctx, p.kind, it.ExternalID)
+			if err != nil && domain.CodeOf(err) != domain.NotFound {
+				return err
+			}
+			if err == nil {
+				found[it] = []domain.Record{rec}
+			}
+		}
+		return nil
+	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if err != nil {
+		de := domain.AsError(err)
+		wait := max(p.pause(err), de.RetryAfter, time.Second)
+		p.log.InfoContext(ctx, "looking up unknown outcomes failed", "system", p.c.Name, "records", len(items), "code", de.Code, "error", err)
+		for _, it := range items {
+			rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, KeepIntent: true, RetryIn: wait, ErrorCode: de.Code, Error: de.Message}
+			if _, err := rel.Apply(ctx, p.pool); err != nil {
+				return wait, err
+			}
+		}
+		return wait, nil
+	}
+	for _, it := range items {
+		err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+			held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
+			if err != nil || !held {
+				return err
+			}
+			for i, rec := range found[it] {
+				in := change.Incoming{System: p.c.Name, Record: rec, Cause: change.Cause{Actor: "datum", Source: change.FromPoll, CorrelationID: it.CorrelationID, Lane: it.Lane}}
+				if i == 0 {
+					in.EntityID = it.EntityID
+				}
+				if _, err := p.applier.RecordTx(ctx, tx, in); err != nil {
+					return err
+				}
+			}
+			_, err = store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, NextEpoch: len(found[it]) == 0}.Apply(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	p.applier.Ring()
+	return 0, nil
+}
+
+// record notes in dry run what would be written, and parks it until the system is live.
+func (p *pass) record(ctx context.Context, items []*item) error {
+	for _, it := range items {
+		rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: dryRun,
+			Error: fmt.Sprintf("dry run: %s would %s %s", it.System, it.op(), it.write.Values)}
+		if _, err := rel.Apply(ctx, p.pool); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"datum/adapters"
+	"datum/adapters/rest"
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/store"
+)
+
+type pullWorker struct {
+	river.WorkerDefaults[PullArgs]
+	*Engine
+}
+
+// Work reads what changed since the cursor. Records and the cursor behind them are stored together, so that a page is
+// never lost; the first pass is the backfill.
+func (w *pullWorker) Work(ctx context.Context, job *river.Job[PullArgs]) error {
+	c, err := w.readable(ctx, job.Args.System)
+	if err != nil || c == nil {
+		return err
+	}
+	kind, corr := job.Args.Of, domain.NewID("cor")
+	ctx = domain.WithCorrelation(ctx, corr)
+	for started := time.Now(); ; {
+		at, err := store.CursorFor(ctx, w.pool, c.Name, kind, "changes", false)
+		if err != nil {
+			return err
+		}
+		lane := "live"
+		if !at.Ready {
+			lane = "bulk"
+		}
+		page, err := c.adapter.Changes(rest.WithLane(ctx, rest.Lane(lane)), kind, at.Cursor)
+		if err != nil {
+			return w.later(ctx, c, err)
+		}
+		moved, err := w.take(ctx, c, kind, "changes", at, page, signalsOf(c, page.Records, change.FromPoll, lane, corr), !page.More)
+		if err != nil || !moved || !page.More {
+			return err
+		}
+		if time.Since(started) > jobTimeout/2 {
+			return river.JobSnooze(0)
+		}
+	}
+}
+
+// readable returns the system if its mode and authorisation let it be read, nil if not: then there is nothing to do now.
+func (e *Engine) readable(ctx context.Context, system string) (*connected, error) {
+	c, err := e.system(ctx, system)
+	if err != nil {
+		return nil, err
+	}
+	if c.Mode == store.ModeOff {
+		return nil, nil
+	}
+	ok, err := e.authorised(ctx, system)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return c, nil
+}
+
+// later turns trouble with a vendor into a snooze, which costs no attempt; everything else is River's to retry.
+func (e *Engine) later(ctx context.Context, c *connected, err error) error {
+	de := domain.AsError(err)
+	switch de.Code {
+	case domain.RateLimited, domain.Unavailable, domain.Unauthorized, domain.Unknown:
+		e.log.InfoContext(ctx, "reading is put off", "system", c.Name, "code", de.Code, "delay", de.RetryAfter, "error", err)
+		return river.JobSnooze(max(de.RetryAfter, time.Second))
+	default:
+		return err
+	}
+}
+
+// take stores a page: the signals that say something new, and the cursor behind them. moved is false if another process
+// has taken the page meanwhile.
+func (e *Engine) take(ctx context.Context, c *connected, kind domain.Kind, name string, at store.Cursor, page adapters.Page, signals []store.Signal, finished bool) (moved bool, err error) {
+	err = store.Transact(ctx, e.pool, func(tx pgx.Tx) error {
+		now, err := store.CursorFor(ctx, tx, c.Name, kind, name, true)
+		if err != nil || now.Cursor != at.Cursor {
+			return err
+		}
+		signals, err := e.news(ctx, tx, c, kind, signals)
+		if err != nil {
+			return err
+		}
+		if len(signals) > 0 {
+			if _, err := store.InsertSignals(ctx, tx, signals); err != nil {
+				return err
+			}
+			if err := e.ingestTx(ctx, tx, c.Name); err != nil {
+				return err
+			}
+		}
+		moved = true
+		now.Cursor = page.Cursor
+		now.PassSeen += int64(len(page.Records))
+		return store.SetCursor(ctx, tx, c.Name, kind, name, now, finished)
+	})
+	return moved, err
+}
+
+func signalsOf(c *connected, recs []domain.Record, source change.Source, lane, corr string) []store.Signal {
+	signals := make([]store.Signal, len(recs))
+	for i := range recs {
+		signals[i] = store.Signal{System: c.Name, Kind: recs[i].Kind, ExternalID: recs[i].ExternalID, Source: string(source), Record: &recs[i], Lane: lane, CorrelationID: corr}
+	}
+	return signals
+}
+
+// news leaves out what is stored already: overlapping windows and sweeps repeat most of what they bring.
+func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.Kind, signals []store.Signal) ([]store.Signal, error) {
+	ids := make([]string, len(signals))
+	for i, s := range signals {
+		ids[i] = s.ExternalID
+	}
+	stored, err := store.Records(ctx, tx, c.Name, kind, ids)
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[string]*store.Record, len(stored))
+	for _, r := range stored {
+		by[r.ExternalID] = r
+	}
+	var out []store.Signal
+	for _, s := range signals {
+		r := by[s.ExternalID]
+		if r != nil && !r.Deleted && s.Record.MergedInto == "" && len(s.Record.Aliases) == 0 && sameRecord(r, s.Record) {
+			continue
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func sameRecord(r *store.Record, n *domain.Record) bool {
+	return len(r.Values.Diff(n.Values)) == 0 && len(n.Values.Diff(r.Values)) == 0 && len(r.Issues) == len(n.Issues) && r.CanonicalID == n.CanonicalID
+}

@@ -1,0 +1,323 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/feed"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// supervise runs every second in every working process. Everything it does is safe to do in several at once: it opens
+// queues for new systems, queues pulls and sweeps that are due, lets a system take part once it has been read completely,
+// and wakes work that nobody is at.
+func (e *Engine) supervise(ctx context.Context) error {
+	systems, err := store.Systems(ctx, e.pool)
+	if err != nil {
+		return err
+	}
+	auth, err := store.AuthStates(ctx, e.pool)
+	if err != nil {
+		return err
+	}
+	for _, a := range auth {
+		if err := e.watchAuth(ctx, a); err != nil {
+			return err
+		}
+	}
+	for _, s := range systems {
+		if s.Adapter == ownership.Native {
+			continue
+		}
+		if err := e.openQueues(s.Name); err != nil {
+			return err
+		}
+		if s.Mode == store.ModeOff {
+			continue
+		}
+		c, err := e.system(ctx, s.Name)
+		if err != nil {
+			e.log.DebugContext(ctx, "system is not connected yet", "system", s.Name, "error", err)
+			continue
+		}
+		if ok, err := e.authorised(ctx, s.Name); err != nil || !ok {
+			continue
+		}
+		for _, kind := range c.kinds() {
+			if err := e.schedule(ctx, c, kind); err != nil {
+				return err
+			}
+		}
+	}
+	return e.wakeStranded(ctx)
+}
+
+func (e *Engine) openQueues(system string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for q, n := range map[string]int{inQueue(system): inWorkers, outQueue(system): outWorkers} {
+		if !e.queues[q] {
+			if err := e.client.Queues().Add(q, river.QueueConfig{MaxWorkers: n}); err != nil {
+				return fmt.Errorf("queue %s: %w", q, err)
+			}
+			e.queues[q] = true
+		}
+	}
+	return nil
+}
+
+// schedule queues a pull or sweep that is due, and lets a system whose first reading is done take part.
+func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind) error {
+	due, err := store.DueReadings(ctx, e.pool, c.Name, kind, e.cfg.Poll, e.cfg.Sweep)
+	if err != nil {
+		return err
+	}
+	if due.Pull {
+		if _, err := e.client.Insert(ctx, PullArgs{System: c.Name, Of: kind}, unique(inQueue(c.Name))); err != nil {
+			return err
+		}
+	}
+	if due.Sweep && c.Sweeper != nil {
+		if _, err := e.client.Insert(ctx, SweepArgs{System: c.Name, Of: kind}, unique(inQueue(c.Name))); err != nil {
+			return err
+		}
+	}
+	if due.Ready {
+		return e.ready(ctx, c, kind)
+	}
+	return nil
+}
+
+// ready lets new records be created in a system, now that everything it held is known.
+func (e *Engine) ready(ctx context.Context, c *connected, kind domain.Kind) error {
+	var n int64
+	err := store.Transact(ctx, e.pool, func(tx pgx.Tx) error {
+		at, err := store.CursorFor(ctx, tx, c.Name, kind, "changes", true)
+		if err != nil || at.Ready {
+			return err
+		}
+		at.Ready = true
+		if err := store.SetCursor(ctx, tx, c.Name, kind, "changes", at, false); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		store.QueueEvent(b, store.TopicSystem, "", c.Name, "ready", "")
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		n, err = store.Unpark(ctx, tx, c.Name, kind, domain.Unready)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.log.InfoContext(ctx, "first complete reading done", "system", c.Name, "kind", kind, "waiting", n)
+	e.applier.Ring()
+	if n > 0 {
+		return e.wakeProject(ctx, c.Name, kind, 0)
+	}
+	return nil
+}
+
+// wakeStranded wakes work that is due and that nobody is at: what a crash, or a swallowed wake-up, has left behind.
+func (e *Engine) wakeStranded(ctx context.Context) error {
+	stranded, err := store.Stranded(ctx, e.pool, 3*time.Second)
+	if err != nil {
+		return err
+	}
+	for _, s := range stranded {
+		if _, err := e.client.Insert(ctx, ProjectArgs{System: s.System, Of: s.Kind, EntityID: "*"}, unique(outQueue(s.System))); err != nil {
+			return err
+		}
+	}
+	systems, err := store.StrandedSignals(ctx, e.pool, 3*time.Second)
+	if err != nil {
+		return err
+	}
+	for _, s := range systems {
+		opts := unique(inQueue(s))
+		if _, err := e.client.Insert(ctx, IngestArgs{System: s}, opts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// authorised reports whether the system's credential works; a system that needs none always does.
+func (e *Engine) authorised(ctx context.Context, system string) (bool, error) {
+	states, err := store.AuthStates(ctx, e.pool)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range states {
+		if a.System == system {
+			return a.Status != store.AuthNeedsReauth, nil
+		}
+	}
+	return true, nil
+}
+
+// watchAuth opens a case for a system that must be authorised again, and closes it when that is done.
+func (e *Engine) watchAuth(ctx context.Context, a store.AuthState) error {
+	key := "reauth|" + a.System
+	if a.Status != store.AuthNeedsReauth {
+		return e.closeCase(ctx, key)
+	}
+	open, err := store.OpenCaseByKey(ctx, e.pool, key)
+	if err != nil || open != nil {
+		return err
+	}
+	return e.openCase(ctx, store.Case{Kind: store.CaseReauth, System: a.System, DedupeKey: key,
+		Title:   a.System + " must be authorised again",
+		Detail:  store.CaseDetail{Message: a.Reason, Next: fmt.Sprintf("run `datum system connect %s` with fresh credentials; everything that waits goes on by itself", a.System)},
+		Choices: []string{change.ChoiceIgnore}})
+}
+
+// openCase opens a case that belongs to a system rather than to an entity.
+func (e *Engine) openCase(ctx context.Context, c store.Case) error {
+	c.ID = domain.NewID("case")
+	if c.CorrelationID == "" {
+		c.CorrelationID = domain.Correlation(ctx)
+	}
+	b := &pgx.Batch{}
+	store.QueueCase(b, c)
+	store.QueueEvent(b, store.TopicCase, c.EntityID, c.System, c.ID, c.CorrelationID)
+	if err := e.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("open case: %w", err)
+	}
+	e.applier.Ring()
+	return nil
+}
+
+func (e *Engine) closeCase(ctx context.Context, key string) error {
+	open, err := store.OpenCaseByKey(ctx, e.pool, key)
+	if err != nil || open == nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	store.QueueCaseEnd(b, open.ID, "closed", "no longer so", "")
+	store.QueueEvent(b, store.TopicCase, open.EntityID, open.System, open.ID, "")
+	if err := e.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("close case: %w", err)
+	}
+	e.applier.Ring()
+	return nil
+}
+
+// stuck opens a case for signals that cannot be applied and marks them failed; they are kept.
+func (e *Engine) stuck(ctx context.Context, c *connected, v *visit, cause *domain.Error) error {
+	if err := store.FailSignals(ctx, e.pool, v.signalIDs(), cause.Error()); err != nil {
+		return err
+	}
+	return e.openCase(ctx, store.Case{Kind: store.CaseStuck, EntityKind: v.kind, System: c.Name, ExternalID: v.id, DedupeKey: "stuck|" + c.Name + "|" + v.id,
+		CorrelationID: v.signals[0].CorrelationID, Title: fmt.Sprintf("%s %s of %s cannot be taken in", v.kind, v.id, c.Name),
+		Detail:  store.CaseDetail{Message: cause.Message, Next: "look at the record in " + c.Name + "; the next change or sweep brings it again"},
+		Choices: []string{change.ChoiceIgnore}})
+}
+
+// SetMode changes what Datum may do with a system and wakes what waited for it.
+func (e *Engine) SetMode(ctx context.Context, system string, mode store.Mode, cause change.Cause) error {
+	if err := store.SetMode(ctx, e.pool, system, mode); err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	store.QueueEvent(b, store.TopicSystem, "", system, "mode", cause.CorrelationID)
+	if err := e.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("set mode: %w", err)
+	}
+	e.applier.Ring()
+	e.log.InfoContext(ctx, "mode changed", "system", system, "mode", mode, "actor", cause.Actor)
+	e.mu.Lock()
+	delete(e.systems, system)
+	e.mu.Unlock()
+	c, err := e.system(ctx, system)
+	if err != nil {
+		if domain.CodeOf(err) == domain.Unsupported {
+			return nil
+		}
+		return err
+	}
+	for _, kind := range c.kinds() {
+		if mode == store.ModeLive {
+			if _, err := store.Unpark(ctx, e.pool, system, kind, dryRun); err != nil {
+				return err
+			}
+		}
+		if err := e.wakeProject(ctx, system, kind, 0); err != nil {
+			return err
+		}
+	}
+	return e.wakeIngest(ctx, system, 0)
+}
+
+type resettleWorker struct {
+	river.WorkerDefaults[ResettleArgs]
+	*Engine
+}
+
+// Work resolves entities that were last resolved under an older policy, some at a time; each batch queues the next.
+func (w *resettleWorker) Work(ctx context.Context, job *river.Job[ResettleArgs]) error {
+	after := job.Args.After
+	cause := change.Cause{Actor: "policy", Source: change.FromPolicy, CorrelationID: domain.NewID("cor"), Lane: "bulk"}
+	started := time.Now()
+	for _, ki := range domain.KindsAll() {
+		for {
+			ids, err := store.OutdatedEntities(ctx, w.pool, ki.Kind, job.Args.Version, after, 100)
+			if err != nil {
+				return err
+			}
+			if len(ids) == 0 {
+				after = ""
+				break
+			}
+			for _, id := range ids {
+				if _, err := w.applier.Resettle(ctx, id, cause); err != nil {
+					return err
+				}
+				after = id
+			}
+			if time.Since(started) > jobTimeout/2 {
+				_, err := w.client.Insert(ctx, ResettleArgs{Version: job.Args.Version}, nil)
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type retentionWorker struct {
+	river.WorkerDefaults[RetentionArgs]
+	*Engine
+}
+
+// Work deletes what is older than its retention, in small batches.
+func (w *retentionWorker) Work(ctx context.Context, _ *river.Job[RetentionArgs]) error {
+	old := time.Now().Add(-w.cfg.Retention)
+	for {
+		n, err := store.DeleteExchanges(ctx, w.pool, old, 1000)
+		if err != nil {
+			return err
+		}
+		if n < 1000 {
+			break
+		}
+	}
+	if _, err := store.PruneSignals(ctx, w.pool, w.cfg.Retention); err != nil {
+		return err
+	}
+	if _, err := store.PruneAnswers(ctx, w.pool, 7*24*time.Hour); err != nil {
+		return err
+	}
+	if _, err := store.RemoveDeadProcesses(ctx, w.pool, time.Hour); err != nil {
+		return err
+	}
+	_, err := feed.Prune(ctx, w.pool, w.cfg.Retention)
+	return err
+}
