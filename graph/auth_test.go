@@ -16,7 +16,9 @@ import (
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
 	var offset atomic.Int64
-	f := setup(t, func(c *graph.Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) } })
+	f := setup(t, func(c *graph.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+	})
 	ctx := context.Background()
 	try := func(authorization string) (int, http.Header, string) {
 		h := map[string]string{"Content-Type": appJSON}

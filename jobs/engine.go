@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -262,12 +261,13 @@ func (c carrier) Fit(adapter string, kind domain.Kind, values domain.Values) dom
 	return values
 }
 
-// Carries returns the fields that an adapter carries, for checking policies.
-func (e *Engine) Carries(adapter string, kind domain.Kind) []domain.Field {
-	if m := e.vendors[adapter].Carried(kind); m != nil {
-		return m.Fields()
+// Carries reports whether an adapter carries a field, for checking policies; Datum's own systems carry everything.
+func (e *Engine) Carries(adapter string, kind domain.Kind, f domain.Field) bool {
+	if adapter == ownership.Native {
+		return true
 	}
-	return nil
+	m := e.vendors[adapter].Carried(kind)
+	return m != nil && m.Row(f) != nil
 }
 
 // Adapters returns the names of the vendors and of the native adapter.
@@ -275,14 +275,11 @@ func (e *Engine) Adapters() []string {
 	return append(slices.Sorted(maps.Keys(e.vendors)), ownership.Native)
 }
 
-// quieter keeps River's routine messages at debug level.
+// quieter leaves out River's routine messages.
 type quieter struct{ slog.Handler }
 
-func (h quieter) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level == slog.LevelInfo && strings.HasPrefix(r.Message, "River") || r.Level == slog.LevelInfo {
-		return nil
-	}
-	return h.Handler.Handle(ctx, r)
+func (h quieter) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
 }
 
 func (h quieter) WithAttrs(as []slog.Attr) slog.Handler { return quieter{h.Handler.WithAttrs(as)} }

@@ -29,8 +29,8 @@ type Fixture struct {
 	Kind   domain.Kind
 	// New returns a fresh simulator whose limits are out of the way. The suite closes it.
 	New func() Simulator
-	// Settings returns the account settings for the simulator's credentials. Make pages small (5 or so), so that the
-	// suite's few records need several.
+	// Settings returns the account settings for the simulator's credentials. Make pages small (5 or so) where
+	// they can be, so that few records need several; else raise Crowd.
 	Settings  func(credentials map[string]string) map[string]string
 	TokenPath string // of the token endpoint at the simulator; "" if AuthNone or AuthToken
 	// Path is a part of the path of every call that reads or writes objects, and of no call for tokens or set-up.
@@ -66,6 +66,8 @@ type Fixture struct {
 	SignsTime bool
 	// Merges says that the simulator's people can merge objects of Type.
 	Merges bool
+	// Crowd is a number of objects that needs several pages; default 12.
+	Crowd int
 	// Lag is how long the simulator's lists trail behind its writes, real time; 0 if they do not.
 	Lag time.Duration
 }
@@ -75,6 +77,9 @@ func Run(t *testing.T, f Fixture) {
 	t.Helper()
 	if f.NameField == "" {
 		f.NameField = "legalName"
+	}
+	if f.Crowd == 0 {
+		f.Crowd = 12
 	}
 	f.check(t)
 	for name, c := range map[string]func(*env){

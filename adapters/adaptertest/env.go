@@ -270,20 +270,14 @@ func (e *env) objects() map[string]object {
 	return m
 }
 
-type ledger struct {
-	Requests    int            `json:"requests"`
-	Creates     int            `json:"creates"`
-	Updates     int            `json:"updates"`
-	NoopUpdates int            `json:"noopUpdates"`
-	Duplicates  int            `json:"duplicates"`
-	Faults      map[string]int `json:"faults"`
-}
-
-func (e *env) ledger() ledger {
+// holds fails the test unless the vendor has so many objects, no two of them with one id of ours.
+func (e *env) holds(when string, n int) {
 	e.t.Helper()
-	var l ledger
-	e.sim("GET", "/stats", nil, &l)
-	return l
+	var ledger struct{ Duplicates int }
+	e.sim("GET", "/stats", nil, &ledger)
+	if got := len(e.objects()); got != n || ledger.Duplicates > 0 {
+		e.t.Errorf("%s: the vendor has %d objects, %d of them duplicates; want %d and none", when, got, ledger.Duplicates, n)
+	}
 }
 
 // fault arms a fault on the calls that matter, until clear.

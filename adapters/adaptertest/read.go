@@ -12,7 +12,7 @@ import (
 func (e *env) crowd(n int) map[string]string {
 	names := map[string]string{}
 	for i := range n {
-		name := fmt.Sprintf("Crowd %02d Pty Ltd", i)
+		name := fmt.Sprintf("Crowd %03d Pty Ltd", i)
 		names[e.person("", e.f.Named(name))] = name
 	}
 	if len(names) != n {
@@ -40,7 +40,7 @@ func (e *env) mingle(i int, names map[string]string) {
 // resume: reading page by page, each page by a process that has just started, while pages shift under writes, misses
 // nobody and ends with everybody's last state.
 func resume(e *env) {
-	names := e.crowd(12)
+	names := e.crowd(e.f.Crowd)
 	seen := map[string]string{}
 	cursor, pages := "", 0
 	look := func(rs []domain.Record) {
@@ -64,7 +64,7 @@ func resume(e *env) {
 		}
 	}
 	if pages == 0 {
-		e.t.Errorf("%d objects came in one page: make the fixture's pages smaller", len(names))
+		e.t.Errorf("%d objects came in one page: make pages smaller or Fixture.Crowd larger", len(names))
 	}
 	e.eventually("every object is seen in its last state", func() bool {
 		var rs []domain.Record
@@ -85,7 +85,7 @@ func sweep(e *env) {
 	if !e.need("Sweeper") {
 		return
 	}
-	names := e.crowd(12)
+	names := e.crowd(e.f.Crowd)
 	pass := func(between func(page int)) (seen map[string]bool, complete bool) {
 		seen = map[string]bool{}
 		cursor := ""

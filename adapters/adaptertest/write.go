@@ -45,9 +45,7 @@ func roundTrip(e *env) {
 			e.same("fetch after "+what, r, domain.Values{field: v})
 		}
 	}
-	if l := e.ledger(); l.Creates != 1 || l.Duplicates != 0 {
-		e.t.Errorf("updates made records: %+v", l)
-	}
+	e.holds("after updates", 1)
 }
 
 // refusedValues: what the vendor cannot hold is refused, by name, and nothing is changed or cut short.
@@ -125,9 +123,7 @@ func ownWrite(e *env) {
 		}
 		return false
 	})
-	if n := len(e.objects()); n != 1 {
-		e.t.Errorf("one write made %d objects", n)
-	}
+	e.holds("after one write", 1)
 	out = e.write(e.update(r, w.CanonicalID, domain.Values{e.f.NameField: e.golden(2)[e.f.NameField]}))
 	if e.is("update", out.Err) && (out.Created || out.Record.ExternalID != r.ExternalID || out.Record.CanonicalID != w.CanonicalID) {
 		e.t.Errorf("an update returned created %v, id %s, canonical id %s", out.Created, out.Record.ExternalID, out.Record.CanonicalID)
@@ -148,9 +144,7 @@ func sameKey(e *env) {
 	if b.Err == nil && a.Record.ExternalID != b.Record.ExternalID {
 		e.t.Errorf("two records: %s and %s", a.Record.ExternalID, b.Record.ExternalID)
 	}
-	if l := e.ledger(); l.Creates != 1 || l.Duplicates != 0 {
-		e.t.Errorf("the vendor made %d records, %d of them duplicates", l.Creates, l.Duplicates)
-	}
+	e.holds("after the same write twice", 1)
 }
 
 // partialWrite: a write touches the fields that it names and nothing else, neither ours nor the vendor's own.
@@ -231,9 +225,7 @@ func unknownOutcome(e *env) {
 		}
 		again := e.write(w)
 		e.is(what+": again", again.Err, "", domain.Conflict)
-		if l := e.ledger(); l.Creates != n+1 || l.Duplicates != 0 {
-			e.t.Errorf("%s: %d records made, %d duplicates, want %d and none", what, l.Creates, l.Duplicates, n+1)
-		}
+		e.holds(what+" and the same again", n+1)
 	}
 }
 
@@ -266,8 +258,6 @@ func oneBadElement(e *env) {
 			}
 		}
 		good += size - 1
-		if got := len(e.objects()); got != good {
-			e.t.Errorf("%d records at the vendor after %d good elements", got, good)
-		}
+		e.holds(fmt.Sprintf("after %d good elements", good), good)
 	}
 }

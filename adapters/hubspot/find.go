@@ -148,7 +148,7 @@ func (a *Adapter) searchAll(ctx context.Context, typ string, groups []map[string
 		}
 		all.objects = append(all.objects, b.objects...)
 		all.sent = earlier(all.sent, b.sent)
-		if len(b.objects) < maxSearch {
+		if len(b.objects) < a.page {
 			break
 		}
 		last = b.objects[len(b.objects)-1].ID

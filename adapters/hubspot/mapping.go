@@ -81,15 +81,18 @@ func Mapping() adapters.Mapping {
 			text("abn", "abn", maxText, "custom; 11 digits"),
 			text("acn", "acn", maxText, "custom; 9 digits"),
 			text("gstRegistered", "gst_registered", 0, "custom; true or false"),
-			{Field: "email", Paths: []string{"customer_email", "email"}, Max: maxText, Note: "company: customer_email (custom); contact: email, which HubSpot keeps in lower case and unique",
-				Get: func(o adapters.Object) domain.Value { return domain.TextValue(adapters.String(o, emailKey(o))) },
-				Set: func(o adapters.Object, v domain.Value) error { o[emailKey(o)] = v.Text(); return nil }},
+			{Field: "email", Paths: []string{"customer_email", "email"}, Max: maxText, Note: "company: customer_email (custom); contact: email, unique; in lower case, as HubSpot keeps it",
+				Get: func(o adapters.Object) domain.Value {
+					return domain.TextValue(strings.ToLower(adapters.String(o, emailKey(o))))
+				},
+				Set: func(o adapters.Object, v domain.Value) error { o[emailKey(o)] = strings.ToLower(v.Text()); return nil },
+				Fit: func(v domain.Value) domain.Value { return domain.TextValue(strings.ToLower(v.Text())) }},
 			text("phone", "phone", maxText, ""),
 			text("mobile", "mobilephone", maxText, "custom on companies"),
 			text("website", "website", maxText, "HubSpot fills it from a company's domain when it is created"),
 			{Field: "contacts", Paths: []string{keyContacts, otherContacts}, Note: "company: its associated contacts (firstname, lastname, email, phone, jobtitle), in the order of datum_contact_order; " +
 				"taken off the list they are unlinked, not deleted; contact: other_contacts (custom), as JSON",
-				Get: getContacts, Set: setContacts},
+				Get: getContacts, Set: setContacts, Fit: fitContacts},
 			addressRow("billingAddress", "address", "address2", "billing_line3", "billing_line4", "city", "state", "zip", "country"),
 			addressRow("shippingAddress", "shipping_address", "shipping_address2", "shipping_line3", "shipping_line4", "shipping_city", "shipping_state", "shipping_zip", "shipping_country"),
 			{Field: "lifecycleStage", Paths: []string{"lifecyclestage"}, Note: "lead, marketingqualifiedlead, opportunity, customer, other = former customer; to go back the stage is cleared first",
@@ -239,6 +242,18 @@ func addressRow(f domain.Field, keys ...string) adapters.Row {
 		}}
 }
 
+// fitContacts puts e-mails in lower case, as HubSpot does.
+func fitContacts(v domain.Value) domain.Value {
+	var list []domain.Contact
+	if v.Decode(&list) != nil || len(list) == 0 {
+		return v
+	}
+	for i := range list {
+		list[i].Email = strings.ToLower(list[i].Email)
+	}
+	return domain.ValueOf(list)
+}
+
 func getContacts(o adapters.Object) domain.Value {
 	if isPerson(o) {
 		s := adapters.String(o, otherContacts)
@@ -253,6 +268,7 @@ func getContacts(o adapters.Object) domain.Value {
 
 // setContacts leaves a company's contacts for write.go to bring about: they are objects of their own.
 func setContacts(o adapters.Object, v domain.Value) error {
+	v = fitContacts(v)
 	if isPerson(o) {
 		o[otherContacts] = ""
 		if !v.Empty() {

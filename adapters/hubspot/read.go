@@ -375,7 +375,7 @@ func (a *Adapter) step(ctx context.Context, typ string, st *stream) (batchOf, bo
 			st.Seen[o.ID] = at.UnixMilli()
 		}
 	}
-	full := len(found.objects) == maxSearch
+	full := len(found.objects) == a.page
 	done := false
 	switch {
 	case st.Tie && full:
@@ -421,7 +421,7 @@ func (a *Adapter) search(ctx context.Context, typ string, groups []map[string]an
 	if err != nil {
 		return batchOf{}, time.Time{}, err
 	}
-	in := map[string]any{"filterGroups": groups, "properties": properties, "limit": maxSearch,
+	in := map[string]any{"filterGroups": groups, "properties": properties, "limit": a.page,
 		"sorts": []map[string]string{{"propertyName": sort, "direction": "ASCENDING"}}}
 	b, err := json.Marshal(in)
 	if err != nil {
@@ -455,7 +455,7 @@ func (a *Adapter) List(ctx context.Context, kind domain.Kind, cursor string) (_ 
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	q := url.Values{"limit": {strconv.Itoa(maxBatch)}, "properties": {strings.Join(properties, ",")}}
+	q := url.Values{"limit": {strconv.Itoa(min(a.page, maxBatch))}, "properties": {strings.Join(properties, ",")}}
 	if p.After != "" {
 		q.Set("after", p.After)
 	}

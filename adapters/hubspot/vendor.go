@@ -12,6 +12,7 @@ package hubspot
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,8 +61,9 @@ func Vendor() adapters.Vendor {
 		ReadLimits: readLimits,
 		Settings: []adapters.Setting{
 			{Name: "portalId", Help: "the HubSpot account's number; webhooks of other accounts of the same app are ignored"},
+			{Name: "pageSize", Help: "how many records a poll or listing asks for at once, at most 200", Default: strconv.Itoa(maxSearch)},
 		},
-		Open: func(s adapters.Session) (adapters.Adapter, error) { return open(s), nil },
+		Open: func(s adapters.Session) (adapters.Adapter, error) { return open(s) },
 	}
 }
 
@@ -79,6 +81,7 @@ func readLimits(h http.Header) []adapters.LimitReading {
 type Adapter struct {
 	s       adapters.Session
 	mapping adapters.Mapping
+	page    int // objects in a page of a search
 
 	mu       sync.Mutex
 	owners   owners
@@ -87,11 +90,19 @@ type Adapter struct {
 	extraAt  time.Time
 }
 
-func open(s adapters.Session) *Adapter {
+func open(s adapters.Session) (*Adapter, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	return &Adapter{s: s, mapping: Mapping()}
+	a := &Adapter{s: s, mapping: Mapping(), page: maxSearch}
+	if v := s.Settings["pageSize"]; v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > maxSearch {
+			return nil, &domain.Error{Code: domain.Invalid, Op: "hubspot.Open", System: s.System, Message: fmt.Sprintf("the setting pageSize is %q; it must be a number from 1 to %d", v, maxSearch)}
+		}
+		a.page = n
+	}
+	return a, nil
 }
 
 // object is a CRM object as Datum keeps it: HubSpot's own members, and for a company its contacts and the owner's e-mail.

@@ -149,7 +149,7 @@ func (a *Adapter) prepare(ctx context.Context, j *job) {
 	delete(values, "kind")
 	if kind == "" {
 		kind = j.w.Golden["kind"].Text()
-	} else if j.typ != "" && (kind == "PERSON") != (j.typ == contacts) {
+	} else if is := map[string]string{companies: "BUSINESS", contacts: "PERSON"}[j.typ]; is != "" && kind != is {
 		j.fail(&domain.Error{Code: domain.Unsupported, System: a.s.System,
 			Message: "HubSpot cannot turn a company into a contact or a contact into a company; create the other one there and merge"}, "kind")
 		return

@@ -193,7 +193,7 @@ func queryView(r *http.Request) view {
 	return view{properties: queryList(r, "properties"), history: queryList(r, "propertiesWithHistory")}
 }
 
-func (s *Sim) api() writing { return writing{at: s.Now(), source: "INTEGRATION"} }
+func (s *Sim) api() writing { return writing{at: s.Now(), source: sourceAPI} }
 
 func (s *Sim) list(r *http.Request, typ string) (int, any, *apiError) {
 	q := r.URL.Query()

@@ -170,7 +170,7 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
-	w := writing{at: now, source: "CRM_UI"}
+	w := writing{at: now, source: sourceScreen}
 	var o *object
 	var e *apiError
 	if id == "" {
@@ -203,7 +203,7 @@ func (s *Sim) Merge(typ, winner, loser string) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, e := s.merge(typ, winner, loser, writing{at: s.Now(), source: "CRM_UI"})
+	o, e := s.merge(typ, winner, loser, writing{at: s.Now(), source: sourceScreen})
 	if e != nil {
 		return nil, fmt.Errorf("%s", e.Message)
 	}
@@ -222,7 +222,7 @@ func (s *Sim) Delete(typ, id string) error {
 	if o == nil || o.archived {
 		return fmt.Errorf("there is no live %s %s", typ, id)
 	}
-	s.archive(o, writing{at: s.Now(), source: "CRM_UI"})
+	s.archive(o, writing{at: s.Now(), source: sourceScreen})
 	return nil
 }
 

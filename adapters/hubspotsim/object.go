@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"datum/adapters/sim"
 )
 
 // object is one CRM record. Its props map is replaced and never changed, so that snapshots may share it.
@@ -36,8 +38,14 @@ type snapshot struct {
 // writing says who writes, and when. All of one request share the time, so stamps tie as they do in reality.
 type writing struct {
 	at     time.Time
-	source string // CRM_UI or INTEGRATION
+	source string
 }
+
+// Sources of writing.
+const (
+	sourceAPI    = "INTEGRATION"
+	sourceScreen = "CRM_UI"
+)
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
 
@@ -101,6 +109,9 @@ func (s *Sim) create(typ string, set map[string]string, w writing) (*object, *ap
 		s.objects[typ] = map[string]*object{}
 	}
 	s.objects[typ][o.id] = o
+	if w.source == sourceAPI {
+		s.Count(func(st *sim.Stats) { st.CreatesOf[typ]++ })
+	}
 	s.event(o, "creation", w, eventDetail{})
 	if typ == "companies" && set["domain"] != "" && set["website"] == "" {
 		set["website"] = set["domain"]

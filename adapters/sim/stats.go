@@ -19,6 +19,7 @@ type Stats struct {
 	Faults   map[string]int `json:"faults"`   // by kind
 
 	Creates     int            `json:"creates"`     // objects created through the API
+	CreatesOf   map[string]int `json:"createsOf"`   // the same by type, where the vendor counts types
 	Updates     int            `json:"updates"`     // objects changed through the API
 	NoopUpdates int            `json:"noopUpdates"` // objects written with the values they already had
 	WriteCalls  map[string]int `json:"writeCalls"`  // calls that tried to write objects, by method and path pattern
@@ -46,7 +47,7 @@ type HookStats struct {
 }
 
 func newStats() Stats {
-	return Stats{Routes: map[string]int{}, Statuses: map[string]int{}, Faults: map[string]int{}, WriteCalls: map[string]int{}}
+	return Stats{Routes: map[string]int{}, Statuses: map[string]int{}, Faults: map[string]int{}, CreatesOf: map[string]int{}, WriteCalls: map[string]int{}}
 }
 
 // Stats returns a copy of the ledger.
@@ -55,7 +56,8 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.stats
-	c.Routes, c.Statuses, c.Faults, c.WriteCalls = maps.Clone(c.Routes), maps.Clone(c.Statuses), maps.Clone(c.Faults), maps.Clone(c.WriteCalls)
+	c.Routes, c.Statuses, c.Faults = maps.Clone(c.Routes), maps.Clone(c.Statuses), maps.Clone(c.Faults)
+	c.CreatesOf, c.WriteCalls = maps.Clone(c.CreatesOf), maps.Clone(c.WriteCalls)
 	c.Duplicates, c.Webhooks.Pending = dup, pending
 	return c
 }

@@ -18,9 +18,6 @@ import (
 	"datum/domain"
 )
 
-// BaseURL is Xero's own, for Session.BaseURL.
-const BaseURL = "https://api.xero.com"
-
 const (
 	batch      = 50 // contacts in one write: Xero's advice
 	maxPage    = 1000
@@ -31,7 +28,7 @@ const (
 // Vendor describes Xero.
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
-		Name: "xero", Title: "Xero", Mapping: []adapters.Mapping{customerMapping()},
+		Name: "xero", Title: "Xero", BaseURL: "https://api.xero.com", Mapping: []adapters.Mapping{customerMapping()},
 		Limits: []adapters.Limit{
 			{Name: "minute", Calls: 60, Per: time.Minute},
 			{Name: "day", Calls: 5000, Per: 24 * time.Hour},

@@ -60,7 +60,7 @@ func (s *server) findBinaries(ctx context.Context) (*binaries, error) {
 	}
 	s.Log.Info("no Postgres found on this machine; downloading one", "version", downloaded)
 	dir := s.downloadDir()
-	if err := s.download(ctx, dir); err != nil {
+	if err := s.download(ctx, mirror, dir); err != nil {
 		return nil, err
 	}
 	b := s.inspect(ctx, filepath.Join(dir, "bin"))
@@ -122,9 +122,12 @@ func (s *server) downloadDir() string {
 	return filepath.Join(s.state.Home, "postgres-"+string(downloaded))
 }
 
+// mirror is the Maven repository that the library fetches from.
+const mirror = "https://repo1.maven.org/maven2"
+
 // download fetches and unpacks Postgres into dir. The library can only fetch by starting, which it cannot do as root;
 // so it is given a data directory that claims to be made already and cannot be started, and it stops there.
-func (s *server) download(ctx context.Context, dir string) error {
+func (s *server) download(ctx context.Context, mirror, dir string) error {
 	scratch, err := os.MkdirTemp(s.state.Home, "download-")
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func (s *server) download(ctx context.Context, dir string) error {
 	done := make(chan error, 1)
 	go func() {
 		done <- embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().Version(downloaded).Port(uint32(port)).Logger(io.Discard).
-			CachePath(filepath.Join(scratch, "cache")).RuntimePath(filepath.Join(scratch, "run")).
+			BinaryRepositoryURL(mirror).CachePath(filepath.Join(scratch, "cache")).RuntimePath(filepath.Join(scratch, "run")).
 			BinariesPath(unpacked).DataPath(data)).Start()
 	}()
 	var started error

@@ -392,13 +392,16 @@ func stopServer(data string, log *slog.Logger) error {
 			return domain.Errorf(domain.Internal, "Postgres (process %d) could not be signalled: %w", pid, err)
 		}
 		for deadline := time.Now().Add(how.wait); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			if runningPostmaster(data) != pid {
+			if !isPostmaster(pid, data) { // its pid file goes a moment earlier
 				log.Info("stopped Postgres", "data", data)
 				return nil
 			}
 		}
 	}
-	return domain.Errorf(domain.Internal, "Postgres (process %d) does not stop; end it with kill -9 %[1]d", runningPostmaster(data))
+	if pid := runningPostmaster(data); pid != 0 {
+		return domain.Errorf(domain.Internal, "Postgres (process %d) does not stop; end it with kill -9 %[1]d", pid)
+	}
+	return nil
 }
 
 // runningPostmaster returns the process number of the server of the data directory, 0 if it does not run. The pid file
@@ -410,10 +413,14 @@ func runningPostmaster(data string) int {
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || pid <= 1 || !alive(pid) || !strings.Contains(commandLine(pid), data) {
+	if err != nil || !isPostmaster(pid, data) {
 		return 0
 	}
 	return pid
+}
+
+func isPostmaster(pid int, data string) bool {
+	return pid > 1 && alive(pid) && strings.Contains(commandLine(pid), data)
 }
 
 // freePort returns the wanted loopback port if nobody listens there, else another.

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,7 +108,12 @@ func start(ctx context.Context, given string) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	admin, err := pgxpool.New(ctx, cluster.URL("postgres")+poolSize(cluster.URL("postgres"), 4))
+	cfg, err := pgxpool.ParseConfig(cluster.URL("postgres"))
+	if err != nil {
+		return nil, err
+	}
+	cfg.MaxConns = 4
+	admin, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +127,6 @@ func start(ctx context.Context, given string) (*shared, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// poolSize is the query parameter for a pool of n, to be appended to u.
-func poolSize(u string, n int) string {
-	sep := "?"
-	if p, err := url.Parse(u); err == nil && p.RawQuery != "" {
-		sep = "&"
-	}
-	return fmt.Sprintf("%spool_max_conns=%d", sep, n)
 }
 
 // directory is one for all checkouts and all test binaries of the user.
@@ -156,12 +151,12 @@ func (s *shared) makeTemplate(ctx context.Context) error {
 }
 
 func (s *shared) makeTemplateLocked(ctx context.Context) error {
+	if err := s.tidy(ctx); err != nil {
+		return err
+	}
 	var exists bool
 	err := s.admin.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, s.template).Scan(&exists)
 	if err != nil || exists {
-		return err
-	}
-	if err := s.tidy(ctx); err != nil {
 		return err
 	}
 	fresh := s.template + "_new"
@@ -186,7 +181,7 @@ func (s *shared) makeTemplateLocked(ctx context.Context) error {
 
 // tidy drops all but the newest templates, and the databases of test binaries that were killed.
 func (s *shared) tidy(ctx context.Context) error {
-	rows, err := s.admin.Query(ctx, `SELECT datname FROM pg_database WHERE starts_with(datname, $1) ORDER BY oid DESC OFFSET 4`, templatePrefix)
+	rows, err := s.admin.Query(ctx, `SELECT datname FROM pg_database WHERE starts_with(datname, $1) ORDER BY oid DESC OFFSET 8`, templatePrefix)
 	if err != nil {
 		return err
 	}

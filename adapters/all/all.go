@@ -1,0 +1,16 @@
+// Package all is the explicit list of the vendors that Datum can connect.
+package all
+
+import (
+	"datum/adapters"
+	"datum/adapters/hubspot"
+	"datum/adapters/xero"
+)
+
+// Vendors returns every vendor, by name.
+func Vendors() []adapters.Vendor {
+	return []adapters.Vendor{
+		hubspot.Vendor(),
+		xero.Vendor(),
+	}
+}

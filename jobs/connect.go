@@ -1,0 +1,117 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"datum/adapters"
+	"datum/domain"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// Connection is what a person gives to connect a vendor account.
+type Connection struct {
+	// Values are credentials (clientId, clientSecret, accessToken, refreshToken, webhookKey) and the vendor's settings,
+	// among them baseUrl and tokenUrl where they differ from the vendor's own.
+	Values map[string]string
+	// Check calls the vendor to see that it works, and makes what the mapping needs there.
+	Check bool
+}
+
+// Connect stores the credentials and settings of a system that the policy names, sealed where they are secret, and ends
+// needs_reauth. Everything that waited for it goes on by itself. Invalid names what is missing.
+func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h adapters.Health, err error) {
+	defer domain.Wrap(&err, "jobs.Connect")
+	row, err := store.SystemByName(ctx, e.pool, system)
+	if err != nil {
+		return h, err
+	}
+	if row.Adapter == ownership.Native {
+		return h, &domain.Error{Code: domain.Unsupported, System: system, Message: "it is Datum's own and needs no connection"}
+	}
+	v, ok := e.vendors[row.Adapter]
+	if !ok {
+		return h, &domain.Error{Code: domain.Unsupported, System: system, Message: fmt.Sprintf("there is no adapter %q", row.Adapter)}
+	}
+	cred, settings, err := sortValues(v, conn.Values)
+	if err != nil {
+		de := *domain.AsError(err)
+		de.System = system
+		return h, &de
+	}
+	if err := store.SetSettings(ctx, e.pool, system, settings); err != nil {
+		return h, err
+	}
+	if err := store.PutCredential(ctx, e.pool, e.cfg.Sealer, system, cred); err != nil {
+		return h, err
+	}
+	e.mu.Lock()
+	delete(e.systems, system)
+	e.mu.Unlock()
+	c, err := e.system(ctx, system)
+	if err != nil || !conn.Check {
+		return h, err
+	}
+	if c.Provisioner != nil {
+		if err := c.Provisioner.Provision(ctx); err != nil {
+			return h, err
+		}
+	}
+	if c.Checker != nil {
+		return c.Checker.Check(ctx)
+	}
+	return h, nil
+}
+
+// sortValues parts what a person gave into the sealed credential and plain settings.
+func sortValues(v adapters.Vendor, values map[string]string) (store.Credential, map[string]string, error) {
+	cred := store.Credential{ClientID: values["clientId"], ClientSecret: values["clientSecret"], AccessToken: values["accessToken"],
+		RefreshToken: values["refreshToken"], Settings: map[string]string{}}
+	if s := values["webhookKey"]; s != "" {
+		cred.WebhookSecrets = strings.Split(s, ",")
+	}
+	if cred.AccessToken != "" && cred.RefreshToken != "" {
+		cred.ExpiresAt = time.Now().Add(5 * time.Minute) // not known: renewed soon, and at the first 401
+	}
+	settings := map[string]string{}
+	known := map[string]bool{"clientId": true, "clientSecret": true, "accessToken": true, "refreshToken": true, "webhookKey": true}
+	for _, k := range []string{"baseUrl", "tokenUrl"} {
+		known[k] = true
+		if values[k] != "" {
+			settings[k] = values[k]
+		}
+	}
+	for _, st := range v.Settings {
+		known[st.Name] = true
+		x := values[st.Name]
+		if x == "" && st.Required && st.Default == "" {
+			return cred, nil, domain.Errorf(domain.Invalid, "%s needs %s: %s", v.Title, st.Name, st.Help)
+		}
+		switch {
+		case x == "":
+		case st.Secret:
+			cred.Settings[st.Name] = x
+		default:
+			settings[st.Name] = x
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		if strings.HasPrefix(k, "limit.") {
+			settings[k] = values[k]
+		} else if !known[k] {
+			return cred, nil, domain.Errorf(domain.Invalid, "%s has no setting %q", v.Title, k)
+		}
+	}
+	if v.Auth == adapters.AuthOAuth2 && (cred.ClientID == "" || cred.ClientSecret == "" || cred.RefreshToken == "") {
+		return cred, nil, domain.Errorf(domain.Invalid, "%s needs clientId, clientSecret and refreshToken", v.Title)
+	}
+	if v.Auth == adapters.AuthToken && cred.AccessToken == "" {
+		return cred, nil, domain.Errorf(domain.Invalid, "%s needs accessToken", v.Title)
+	}
+	return cred, settings, nil
+}
