@@ -14,6 +14,9 @@ type Record struct {
 	CanonicalID string
 	// Aliases are other external ids that now name this object (a vendor-side merge keeps the losers' ids resolving).
 	Aliases []string
+	// AnswersFor are ids that were asked for and led to this object without naming it: people who are contacts of a
+	// customer. Nothing was merged.
+	AnswersFor []string
 	// MergedInto is the external id of the survivor when this object was merged away in the vendor.
 	MergedInto string
 	// Deleted is true when the vendor says the object is gone (deleted; not merely archived where archiving is a status).

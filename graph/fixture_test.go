@@ -50,6 +50,8 @@ func (idle) Writable(_ string, k domain.Kind) ([]domain.Field, bool) {
 	return fs, ok
 }
 
+func (idle) Fit(_ string, _ domain.Kind, v domain.Values) domain.Values { return v }
+
 // logBuffer keeps what is logged, for tests that look for what must not be there.
 type logBuffer struct {
 	mu  sync.Mutex
@@ -246,3 +248,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 }
 
 func withPlayground(c *graph.Config) { c.Playground = true }
+
+func incoming(system string, r domain.Record) change.Incoming {
+	return change.Incoming{System: system, Record: r, Cause: change.Cause{Actor: "system:" + system, Source: change.FromPoll}}
+}

@@ -42,7 +42,8 @@ type vendorServer struct {
 	first     time.Time
 	last      time.Time
 	window    *sim.Window
-	delay     time.Duration
+	delay     time.Duration // of an answer
+	renewal   time.Duration // of a token: long enough for everybody to want one
 	atOnce    int
 	most      int
 }
@@ -105,6 +106,7 @@ func (v *vendorServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (v *vendorServer) token(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
+	time.Sleep(v.renewal)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r.PostForm.Get("refresh_token") != "refresh-"+strconv.Itoa(v.n) || v.revoked {
@@ -203,6 +205,7 @@ func TestOneRefresh(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v, pool, s := newVendorServer(t), pgtest.New(t), sealer(t)
+			v.renewal = 300 * time.Millisecond
 			put(t, pool, s, store.Credential{ClientID: "id", ClientSecret: "secret", AccessToken: "access-expired", RefreshToken: "refresh-0", ExpiresAt: expires})
 			var wg sync.WaitGroup
 			for range 3 {

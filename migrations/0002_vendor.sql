@@ -56,9 +56,15 @@ CREATE TABLE budget_leases (
 );
 CREATE INDEX budget_leases_limit ON budget_leases (system, name);
 
--- How long a grant counts: the vendor's window and a margin for calls that travel at different speeds.
+-- How much longer than the vendor's window a grant counts, since calls travel at different speeds. A call that takes
+-- longer than that is entered again when it is done.
+CREATE FUNCTION budget_margin(b budgets) RETURNS interval LANGUAGE sql IMMUTABLE AS $$
+    SELECT least(greatest(b.per_ms / 60, 50), 1000) * interval '1 millisecond'
+$$;
+
+-- How long a grant counts.
 CREATE FUNCTION budget_window(b budgets) RETURNS interval LANGUAGE sql IMMUTABLE AS $$
-    SELECT (b.per_ms + least(greatest(b.per_ms / 60, 50), 1000)) * interval '1 millisecond'
+    SELECT b.per_ms * interval '1 millisecond' + budget_margin(b)
 $$;
 
 -- Calls that count at a time, by lane.
@@ -114,11 +120,15 @@ BEGIN
     RETURN greatest(1, ceil(extract(epoch FROM free - at) * 1000));
 END $$;
 
+-- The end of the slot that a time is in.
+CREATE FUNCTION budget_slot(b budgets, at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+    SELECT to_timestamp(ceil(extract(epoch FROM at)::double precision / w) * w) FROM (SELECT greatest(b.per_ms, 240) / 240000.0::double precision) AS x (w)
+$$;
+
 -- The limit with n more calls at a time, and without slots that no longer matter.
 CREATE FUNCTION budget_add(b budgets, lane text, n integer, at timestamptz) RETURNS budgets LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    width double precision := greatest(b.per_ms, 240) / 240000.0;
-    slot timestamptz := to_timestamp(ceil(extract(epoch FROM at)::double precision / width) * width);
+    slot timestamptz := budget_slot(b, at);
     i integer;
 BEGIN
     -- Twice the window: a late answer is compared with what counted when its request was sent.
@@ -147,6 +157,19 @@ BEGIN
         b.bulk[i] := b.bulk[i] + n;
     END IF;
     RETURN b;
+END $$;
+
+-- The limit with one call of the lane moved to a later time.
+CREATE FUNCTION budget_move(b budgets, lane text, old timestamptz, new timestamptz) RETURNS budgets LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    i integer := array_position(b.slots, budget_slot(b, old));
+BEGIN
+    IF lane = 'live' AND b.live[i] > 0 THEN
+        b.live[i] := b.live[i] - 1;
+    ELSIF lane <> 'live' AND b.bulk[i] > 0 THEN
+        b.bulk[i] := b.bulk[i] - 1;
+    END IF;
+    RETURN budget_add(b, lane, 1, new);
 END $$;
 
 -- Asks for one call. One statement, so that no row lock is ever held across a round trip: a stopped process stops nobody
@@ -216,7 +239,8 @@ BEGIN
             VALUES (lease, b.system, b.name, is_live, p_process, at + p_lease);
         ELSE
             b := budget_add(b, p_lane, 1, at);
-            room := room || jsonb_build_object(b.name, jsonb_build_object('calls', b.calls, 'remaining', b.calls - (budget_used(b, at)).total));
+            room := room || jsonb_build_object(b.name, jsonb_build_object('calls', b.calls, 'remaining', b.calls - (budget_used(b, at)).total,
+                'marginMs', round(extract(epoch FROM budget_margin(b)) * 1000)));
         END IF;
         UPDATE budgets x SET slots = b.slots, live = b.live, bulk = b.bulk, other = b.other,
             live_seen_at = b.live_seen_at, live_hungry_until = b.live_hungry_until, bulk_hungry_until = b.bulk_hungry_until
@@ -224,26 +248,32 @@ BEGIN
     END LOOP;
 END $$;
 
--- Ends a call: frees its lease, learns from what the vendor said. p_at is when the call was granted. p_names, p_remaining
--- and p_calls are the vendor's readings (calls 0: not said); p_block are the limits to leave alone for p_block_ms.
-CREATE FUNCTION budget_done(p_system text, p_lease text, p_at timestamptz, p_names text[], p_remaining integer[], p_calls integer[],
+-- Ends a call: frees its lease, learns from what the vendor said. p_at is when the call was granted, p_lane its lane. p_slow
+-- are limits whose margin it has outlasted: the vendor may have counted it as late as now, so it counts from now.
+-- p_names, p_remaining and p_calls are the vendor's readings (calls 0: not said); p_block are the limits to leave alone for
+-- p_block_ms.
+CREATE FUNCTION budget_done(p_system text, p_lease text, p_lane text, p_at timestamptz, p_slow text[], p_names text[], p_remaining integer[], p_calls integer[],
     p_block text[], p_block_ms bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     b budgets;
     i integer;
     missing bigint;
     n integer;
+    now timestamptz := coalesce(p_now, clock_timestamp());
 BEGIN
     IF p_lease <> '' THEN
         DELETE FROM budget_leases l WHERE l.id = p_lease;
     END IF;
-    IF cardinality(p_names) = 0 AND cardinality(p_block) = 0 THEN
+    IF cardinality(p_names || p_block || p_slow) = 0 THEN
         RETURN;
     END IF;
-    PERFORM 1 FROM budgets x WHERE x.system = p_system AND x.name = ANY (p_names || p_block) ORDER BY x.name FOR UPDATE;
-    FOR b IN SELECT x.* FROM budgets x WHERE x.system = p_system AND x.name = ANY (p_names || p_block) ORDER BY x.name LOOP
+    PERFORM 1 FROM budgets x WHERE x.system = p_system AND x.name = ANY (p_names || p_block || p_slow) ORDER BY x.name FOR UPDATE;
+    FOR b IN SELECT x.* FROM budgets x WHERE x.system = p_system AND x.name = ANY (p_names || p_block || p_slow) ORDER BY x.name LOOP
         IF b.name = ANY (p_block) THEN
-            b.blocked_until := greatest(b.blocked_until, coalesce(p_now, clock_timestamp()) + p_block_ms * interval '1 millisecond');
+            b.blocked_until := greatest(b.blocked_until, now + p_block_ms * interval '1 millisecond');
+        END IF;
+        IF b.name = ANY (p_slow) AND b.per_ms > 0 THEN
+            b := budget_move(b, p_lane, p_at, greatest(p_at, now - budget_margin(b)));
         END IF;
         i := array_position(p_names, b.name);
         IF i IS NOT NULL AND b.per_ms > 0 THEN

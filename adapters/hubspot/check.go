@@ -99,7 +99,7 @@ func custom(typ string) []property {
 // properties reads the definitions of an object's properties by name.
 func (a *Adapter) properties(ctx context.Context, typ string) (map[string]property, error) {
 	var out struct{ Results []property }
-	if _, err := a.read(ctx, http.MethodGet, "/crm/v3/properties/"+typ, nil, &out); err != nil {
+	if _, err := a.read(ctx, http.MethodGet, propertiesPath+typ, nil, &out); err != nil {
 		return nil, err
 	}
 	m := map[string]property{}
@@ -162,12 +162,12 @@ func (a *Adapter) Check(ctx context.Context) (_ adapters.Health, err error) {
 		} else if err := probe("the properties of "+typ, err); err != nil {
 			return h, err
 		}
-		_, err = a.read(ctx, http.MethodGet, "/crm/v3/objects/"+typ+"?limit=1", nil, nil)
+		_, err = a.read(ctx, http.MethodGet, objectsPath+typ+"?limit=1", nil, nil)
 		if err := probe(typ, err); err != nil {
 			return h, err
 		}
 	}
-	_, err = a.read(ctx, http.MethodGet, "/crm/v3/owners?limit=1", nil, nil)
+	_, err = a.read(ctx, http.MethodGet, ownersPath+"?limit=1", nil, nil)
 	return h, probe("the users", err)
 }
 
@@ -207,7 +207,7 @@ func (a *Adapter) Provision(ctx context.Context) (err error) {
 		if len(missing) == 0 {
 			continue
 		}
-		_, err = a.write(ctx, "/crm/v3/properties/"+typ+"/groups", map[string]any{"name": groupName, "label": "Datum", "displayOrder": -1}, nil)
+		_, err = a.write(ctx, propertiesPath+typ+"/groups", map[string]any{"name": groupName, "label": "Datum", "displayOrder": -1}, nil)
 		if err != nil && domain.CodeOf(err) != domain.Conflict {
 			return err
 		}
@@ -216,7 +216,7 @@ func (a *Adapter) Provision(ctx context.Context) (err error) {
 			inputs = append(inputs, missing[name])
 		}
 		var out struct{ Errors []vendorError }
-		if _, err := a.write(ctx, "/crm/v3/properties/"+typ+"/batch/create", map[string]any{"inputs": inputs}, &out); err != nil {
+		if _, err := a.write(ctx, propertiesPath+typ+"/batch/create", map[string]any{"inputs": inputs}, &out); err != nil {
 			return err
 		}
 		for _, v := range out.Errors {

@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 		Settings: func(credentials map[string]string) map[string]string {
 			return map[string]string{"portalId": credentials["portalId"], "pageSize": "5"}
 		},
-		TokenPath: "/oauth/v1/token", Path: "/crm/v3/objects",
+		TokenPath: "/oauth/2026-03/token", Path: "/crm/v3/objects",
 		Must:       []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker", "Provisioner"},
 		Type:       "companies",
 		ExternalID: func(o map[string]any) string { return fmt.Sprint("companies/", o["id"]) },

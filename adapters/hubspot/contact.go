@@ -233,7 +233,7 @@ func (a *Adapter) link(ctx context.Context, rosters []*roster) {
 	}
 	for _, part := range chunks(pairs, maxLinkWrites) {
 		var out struct{ Errors []vendorError }
-		resp, err := a.write(ctx, "/crm/v4/associations/companies/contacts/batch/associate/default", map[string]any{"inputs": part}, &out)
+		resp, err := a.write(ctx, linksPath+"companies/contacts/batch/associate/default", map[string]any{"inputs": part}, &out)
 		for _, p := range part {
 			j := owner[p.From.ID]
 			j.fail(err, "contacts")
@@ -268,7 +268,7 @@ func (a *Adapter) unlink(ctx context.Context, rosters []*roster) {
 		list, jobs = append(list, l), append(jobs, r.j)
 	}
 	for n, part := range chunks(list, maxLinkReads) {
-		resp, err := a.write(ctx, "/crm/v4/associations/companies/contacts/batch/archive", map[string]any{"inputs": part}, nil)
+		resp, err := a.write(ctx, linksPath+"companies/contacts/batch/archive", map[string]any{"inputs": part}, nil)
 		for i := range part {
 			j := jobs[n*maxLinkReads+i]
 			j.fail(err, "contacts")

@@ -16,11 +16,13 @@ type vendorError struct {
 	Message  string              `json:"message"`
 	Category string              `json:"category"`
 	Context  map[string][]string `json:"context"`
-	Errors   []struct {
-		Message string              `json:"message"`
-		Code    string              `json:"code"`
-		Context map[string][]string `json:"context"`
-	} `json:"errors"`
+	Errors   []errorDetail       `json:"errors"`
+}
+
+type errorDetail struct {
+	Message string              `json:"message"`
+	Code    string              `json:"code"`
+	Context map[string][]string `json:"context"`
 }
 
 // refusal turns an answer outside 2xx into an error.
@@ -38,13 +40,8 @@ func (a *Adapter) classify(v vendorError, status int) *domain.Error {
 			e.Field = a.fieldOf(names[0])
 		}
 	}
-	unique := slices.ContainsFunc(v.Errors, func(d struct {
-		Message string              `json:"message"`
-		Code    string              `json:"code"`
-		Context map[string][]string `json:"context"`
-	}) bool {
-		return d.Code == "CONFLICTING_UNIQUE_VALUE"
-	}) || strings.Contains(v.Message, "CONFLICTING_UNIQUE_VALUE")
+	const taken = "CONFLICTING_UNIQUE_VALUE"
+	unique := slices.ContainsFunc(v.Errors, func(d errorDetail) bool { return d.Code == taken }) || strings.Contains(v.Message, taken)
 	switch {
 	case v.Category == "CONFLICT" || v.Category == "OBJECT_ALREADY_EXISTS" || status == http.StatusConflict || unique:
 		e.Code = domain.Conflict

@@ -179,7 +179,7 @@ func (a *Adapter) users(ctx context.Context, anew bool) (owners, error) {
 				Results []struct{ ID, Email string }
 				Paging  struct{ Next struct{ After string } }
 			}
-			path := "/crm/v3/owners?limit=100&archived=" + archived
+			path := ownersPath + "?limit=100&archived=" + archived
 			if after != "" {
 				path += "&after=" + after
 			}

@@ -50,21 +50,27 @@ func (a *Adapter) fetch(ctx context.Context, kind domain.Kind, externals []strin
 	if err != nil {
 		return nil, err
 	}
-	return a.customers(ctx, people, ids[companies])
+	return a.customers(ctx, people, ids[companies], true)
 }
 
-// customers turns contacts into records: their companies' where they have any, their own where they have none. The
-// companies with the ids given are added. Nothing comes twice.
-func (a *Adapter) customers(ctx context.Context, people batchOf, companyIDs []string) ([]domain.Record, error) {
+// customers turns contacts into records: their companies' where they have any (the primary one's only, if so asked),
+// their own where they have none. The companies with the ids given are added. Nothing comes twice.
+func (a *Adapter) customers(ctx context.Context, people batchOf, companyIDs []string, primary bool) ([]domain.Record, error) {
 	of, err := a.linked(ctx, contacts, companies, idsOf(people.objects))
 	if err != nil {
 		return nil, err
 	}
 	alone := batchOf{sent: people.sent}
+	answers := map[string][]string{}
 	for _, p := range people.objects {
 		switch {
 		case len(of[p.ID]) > 0:
-			companyIDs = append(companyIDs, of[p.ID]...)
+			leads := of[p.ID]
+			if primary {
+				leads = leads[:1]
+			}
+			companyIDs = append(companyIDs, leads...)
+			answers[externalID(companies, leads[0])] = append(answers[externalID(companies, leads[0])], externalID(contacts, p.ID))
 		case p.Properties[formerCompany] == "":
 			alone.objects = append(alone.objects, p)
 		}
@@ -77,6 +83,9 @@ func (a *Adapter) customers(ctx context.Context, people batchOf, companyIDs []st
 	records, err := a.complete(ctx, firms)
 	if err != nil {
 		return nil, err
+	}
+	for i := range records {
+		records[i].AnswersFor = answers[records[i].ExternalID]
 	}
 	more, err := a.complete(ctx, alone)
 	return append(records, more...), err
@@ -127,7 +136,7 @@ func (a *Adapter) objectsWith(ctx context.Context, typ, idProperty string, ids, 
 		}
 		in["inputs"] = inputs
 		var out struct{ Results []object }
-		resp, err := a.read(ctx, http.MethodPost, "/crm/v3/objects/"+typ+"/batch/read", in, &out)
+		resp, err := a.read(ctx, http.MethodPost, objectsPath+typ+"/batch/read", in, &out)
 		if err != nil {
 			return all, err
 		}
@@ -236,7 +245,7 @@ func (a *Adapter) linked(ctx context.Context, from, to string, ids []string) (ma
 				Paging struct{ Next struct{ After string } }
 			}
 		}
-		if _, err := a.read(ctx, http.MethodPost, "/crm/v4/associations/"+from+"/"+to+"/batch/read", map[string]any{"inputs": todo[:n]}, &out); err != nil {
+		if _, err := a.read(ctx, http.MethodPost, linksPath+from+"/"+to+"/batch/read", map[string]any{"inputs": todo[:n]}, &out); err != nil {
 			return nil, err
 		}
 		todo = todo[n:]
@@ -263,6 +272,7 @@ func (a *Adapter) linked(ctx context.Context, from, to string, ids []string) (ma
 type position struct {
 	Object string             `json:"o,omitempty"` // the object being read; "" is the first
 	Polls  map[string]*stream `json:"p,omitempty"`
+	First  bool               `json:"f,omitempty"` // this is the backfill
 
 	After    string `json:"a,omitempty"` // listing: the page
 	Archived bool   `json:"r,omitempty"` // listing: the archived ones
@@ -283,7 +293,7 @@ type stream struct {
 const maxSeen = 1000
 
 func parsePosition(cursor string) (position, error) {
-	p := position{Polls: map[string]*stream{}}
+	p := position{Polls: map[string]*stream{}, First: cursor == ""}
 	if cursor != "" {
 		if err := json.Unmarshal([]byte(cursor), &p); err != nil {
 			return p, domain.Errorf(domain.Invalid, "the stored HubSpot cursor cannot be read; start the pull from the beginning: %w", err)
@@ -327,7 +337,12 @@ func (a *Adapter) Changes(ctx context.Context, kind domain.Kind, cursor string) 
 	if typ == companies {
 		page.Records, err = a.complete(ctx, found)
 	} else {
-		page.Records, err = a.customers(ctx, found, nil)
+		if p.First {
+			found, err = a.notListed(ctx, found, p.Polls[companies].From)
+		}
+		if err == nil {
+			page.Records, err = a.customers(ctx, found, nil, false)
+		}
 	}
 	if err != nil {
 		return adapters.Page{}, err
@@ -336,10 +351,26 @@ func (a *Adapter) Changes(ctx context.Context, kind domain.Kind, cursor string) 
 	if done && typ == companies {
 		p.Object = contacts
 	} else if done {
-		p.Object, page.More = companies, false
+		p.Object, p.First, page.More = companies, false, false
 	}
 	page.Cursor = p.String()
 	return page, nil
+}
+
+// notListed leaves out the contacts of companies that did not change since a time in ms: the backfill of the companies
+// read them after it.
+func (a *Adapter) notListed(ctx context.Context, b batchOf, since int64) (batchOf, error) {
+	var old, rest batchOf
+	for _, o := range b.objects {
+		if at, ok := moment(o.Properties[modifiedKey(contacts)]); ok && at.UnixMilli() < since {
+			old.objects = append(old.objects, o)
+		} else {
+			rest.objects = append(rest.objects, o)
+		}
+	}
+	old, err := a.alone(ctx, old)
+	b.objects = append(old.objects, rest.objects...)
+	return b, err
 }
 
 // step runs one search, moves the stream on and returns what it has not seen before.
@@ -450,7 +481,7 @@ func (a *Adapter) List(ctx context.Context, kind domain.Kind, cursor string) (_ 
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	p.Polls = nil
+	p.Polls, p.First = nil, false
 	properties, err := a.readProperties(ctx, p.Object)
 	if err != nil {
 		return adapters.Page{}, err
@@ -466,7 +497,7 @@ func (a *Adapter) List(ctx context.Context, kind domain.Kind, cursor string) (_ 
 		Results []object
 		Paging  struct{ Next struct{ After string } }
 	}
-	resp, err := a.read(ctx, http.MethodGet, "/crm/v3/objects/"+p.Object+"?"+q.Encode(), nil, &out)
+	resp, err := a.read(ctx, http.MethodGet, objectsPath+p.Object+"?"+q.Encode(), nil, &out)
 	if err != nil {
 		return adapters.Page{}, err
 	}

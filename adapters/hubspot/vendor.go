@@ -27,6 +27,11 @@ const (
 	companies = "companies"
 	contacts  = "contacts"
 
+	objectsPath    = "/crm/v3/objects/"
+	linksPath      = "/crm/v4/associations/"
+	propertiesPath = "/crm/v3/properties/"
+	ownersPath     = "/crm/v3/owners"
+
 	maxBatch      = 100
 	maxSearch     = 200
 	maxLinkReads  = 1000
@@ -43,6 +48,7 @@ func Vendor() adapters.Vendor {
 	return adapters.Vendor{
 		Name:    "hubspot",
 		Title:   "HubSpot",
+		BaseURL: "https://api.hubapi.com",
 		Mapping: []adapters.Mapping{Mapping()},
 		Limits: []adapters.Limit{
 			{Name: "burst", Calls: 110, Per: 10 * time.Second},
@@ -51,7 +57,7 @@ func Vendor() adapters.Vendor {
 		Auth: adapters.AuthOAuth2,
 		OAuth: &adapters.OAuth{
 			AuthorizeURL: "https://app.hubspot.com/oauth/authorize",
-			TokenURL:     "https://api.hubapi.com/oauth/v1/token",
+			TokenURL:     "https://api.hubapi.com/oauth/2026-03/token",
 			Scopes: []string{"oauth", "crm.objects.companies.read", "crm.objects.companies.write", "crm.objects.contacts.read",
 				"crm.objects.contacts.write", "crm.objects.owners.read", "crm.schemas.companies.read", "crm.schemas.companies.write",
 				"crm.schemas.contacts.read", "crm.schemas.contacts.write"},

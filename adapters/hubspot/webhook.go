@@ -34,6 +34,7 @@ type event struct {
 	AssociationType  string  `json:"associationType"` // "CONTACT_TO_COMPANY"
 	FromObjectID     int64   `json:"fromObjectId"`
 	ToObjectID       int64   `json:"toObjectId"`
+	Removed          bool    `json:"associationRemoved"`
 	PropertyName     string  `json:"propertyName"`
 	PropertyValue    *string `json:"propertyValue"`
 }
@@ -52,9 +53,9 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 	}
 	keys := map[string][]string{}
 	index := map[string]int{}
-	add := func(ev event, typ string, id int64, deleted bool, also []string) {
+	add := func(ev event, typ string, id int64, deleted bool, also []string, hint *adapters.Hint) {
 		x := externalID(typ, strconv.FormatInt(id, 10))
-		slot, hint := x, ev.hint()
+		slot := x
 		if hint != nil {
 			slot += " " + hint.Path
 		}
@@ -76,7 +77,7 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 			}
 		}
 		s.Also = append(s.Also, also...)
-		keys[slot] = append(keys[slot], ev.key())
+		keys[slot] = append(keys[slot], x+"|"+ev.key())
 	}
 	for _, ev := range events {
 		if p := a.s.Settings["portalId"]; p != "" && p != strconv.FormatInt(ev.PortalID, 10) {
@@ -89,13 +90,22 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 		object, what, _ := strings.Cut(name, ".")
 		switch {
 		case what == "associationChange":
-			from, to, _ := strings.Cut(strings.ToLower(ev.AssociationType), "_to_")
-			if t := objectType(from, ""); t != "" {
-				add(ev, t, ev.FromObjectID, false, nil)
+			company, contact := ev.FromObjectID, ev.ToObjectID
+			switch strings.ToUpper(ev.AssociationType) {
+			case "COMPANY_TO_CONTACT":
+			case "CONTACT_TO_COMPANY":
+				company, contact = contact, company
+			default:
+				continue
 			}
-			if t := objectType(to, ""); t != "" {
-				add(ev, t, ev.ToObjectID, false, nil)
+			id := strconv.FormatInt(contact, 10)
+			// The stored record tells whether this is news; its own stamp does not, as links do not move it.
+			known := &adapters.Hint{Path: "contacts.#(id==\"" + id + "\").id", Value: id}
+			if ev.Removed {
+				known.Value = ""
+				add(ev, contacts, contact, false, nil, nil) // perhaps a customer of its own now
 			}
+			add(ev, companies, company, false, nil, known)
 		case objectType(object, ev.ObjectTypeID) == "":
 		case what == "merge":
 			survivor := ev.NewObjectID
@@ -110,9 +120,9 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 					also = append(also, x)
 				}
 			}
-			add(ev, typ, survivor, false, also)
+			add(ev, typ, survivor, false, also, nil)
 		default:
-			add(ev, objectType(object, ev.ObjectTypeID), ev.ObjectID, what == "deletion" || what == "privacyDeletion", nil)
+			add(ev, objectType(object, ev.ObjectTypeID), ev.ObjectID, what == "deletion" || what == "privacyDeletion", nil, ev.hint(what))
 		}
 	}
 	for x, i := range index {
@@ -122,12 +132,8 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 }
 
 // hint is what a property became, or for a creation the id itself: whoever has the object stored knows of its creation.
-func (ev event) hint() *adapters.Hint {
-	name := ev.SubscriptionType
-	if name == "" {
-		name = ev.EventType
-	}
-	switch _, what, _ := strings.Cut(name, "."); {
+func (ev event) hint(what string) *adapters.Hint {
+	switch {
 	case what == "propertyChange" && ev.PropertyName != "" && ev.PropertyValue != nil:
 		return &adapters.Hint{Path: "properties." + ev.PropertyName, Value: *ev.PropertyValue}
 	case what == "creation":

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"datum/adapters"
 	"datum/adapters/hubspotsim"
 	"datum/domain"
@@ -57,6 +59,7 @@ func TestWebhooksBecomeSignals(t *testing.T) {
 	b := newBench(t, hubspotsim.Options{})
 	h := newHooks(t, b)
 	secrets := []string{"another", b.sim.Credentials()["webhookKey"]}
+	dedupe := map[string]bool{}
 	signals := func() map[string]adapters.Signal {
 		t.Helper()
 		all := map[string]adapters.Signal{}
@@ -66,6 +69,10 @@ func TestWebhooksBecomeSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, s := range n.Signals {
+				if dedupe[s.DedupeKey] {
+					t.Errorf("two signals with the key %s", s.DedupeKey)
+				}
+				dedupe[s.DedupeKey] = true
 				if s.DedupeKey == "" || s.OccurredAt.IsZero() || s.Kind != domain.KindCustomer {
 					t.Errorf("signal %+v", s)
 				}
@@ -82,8 +89,17 @@ func TestWebhooksBecomeSignals(t *testing.T) {
 		t.Errorf("a creation: %+v", got)
 	}
 	jo := b.put("contacts", "", map[string]any{"firstname": "Jo", "companies": firm})
-	if got := signals(); len(got) != 2 || got["contacts/"+jo].ExternalID == "" || got["companies/"+firm].ExternalID == "" {
+	got := signals()
+	if len(got) != 2 || got["contacts/"+jo].ExternalID == "" {
 		t.Errorf("an association: %+v", got)
+	}
+	raw := b.fetch("companies/" + firm).Raw
+	if h := got["companies/"+firm].Hint; h == nil || gjson.GetBytes(raw, h.Path).String() != h.Value || gjson.Get(`{"contacts":[{"id":"1"}]}`, h.Path).String() == h.Value {
+		t.Errorf("the hint of an association is %+v against %s", h, raw)
+	}
+	c := b.put("contacts", jo, map[string]any{"phone": "2"})
+	if got := signals()["contacts/"+c]; got.Hint == nil || got.Hint.Value != "2" {
+		t.Errorf("an edit of a contact: %+v", got)
 	}
 	other := b.put("companies", "", map[string]any{"name": "B"})
 	signals()

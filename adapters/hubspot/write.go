@@ -329,7 +329,7 @@ func (a *Adapter) send(ctx context.Context, typ, verb string, inputs []input, wh
 		Results []object
 		Errors  []vendorError
 	}
-	resp, err := a.write(ctx, "/crm/v3/objects/"+typ+"/batch/"+verb, map[string]any{"inputs": list}, &out)
+	resp, err := a.write(ctx, objectsPath+typ+"/batch/"+verb, map[string]any{"inputs": list}, &out)
 	if err != nil {
 		refused := resp != nil && resp.Status != http.StatusForbidden && resp.Status > 299
 		if refused && len(which) > 1 {

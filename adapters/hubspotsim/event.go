@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +92,7 @@ func (s *Sim) subscribed(name, property string) bool {
 	if len(s.opts.Subscriptions) == 0 {
 		return strings.HasPrefix(name, "company.") || strings.HasPrefix(name, "contact.")
 	}
-	return contains(s.opts.Subscriptions, name) || property != "" && contains(s.opts.Subscriptions, name+":"+property)
+	return slices.Contains(s.opts.Subscriptions, name) || property != "" && slices.Contains(s.opts.Subscriptions, name+":"+property)
 }
 
 // Envelope signs a delivery as HubSpot does: v1 for old receivers, v3 over method, URI, body and time.

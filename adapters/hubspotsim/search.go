@@ -59,7 +59,7 @@ func (q *searchRequest) check(known map[string]*property, isStrict bool) *apiErr
 			return invalid("There are too many filters: at most 6 in a group and 18 in all")
 		}
 		for _, f := range g.Filters {
-			if !contains(operators, f.Operator) {
+			if !slices.Contains(operators, f.Operator) {
 				return invalid(fmt.Sprintf("There was a problem with the request: operator %q is not valid", f.Operator))
 			}
 			if isStrict && known[f.PropertyName] == nil {

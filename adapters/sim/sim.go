@@ -179,13 +179,6 @@ func (s *Server) Advance(d time.Duration) time.Time {
 	return s.Now()
 }
 
-// Float returns a random number in [0,1).
-func (s *Server) Float() float64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rand.Float64()
-}
-
 // IntN returns a random number in [0,n).
 func (s *Server) IntN(n int) int {
 	s.mu.Lock()

@@ -138,17 +138,6 @@ func (w *Window) Take(now time.Time) (ok bool, remaining int, wait time.Duration
 	return true, w.calls - len(w.taken), 0
 }
 
-// Remaining returns how many calls are allowed at the time now.
-func (w *Window) Remaining(now time.Time) int {
-	if w.calls <= 0 {
-		return 1 << 30
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.drop(now)
-	return w.calls - len(w.taken)
-}
-
 // Reset forgets what was taken.
 func (w *Window) Reset() {
 	w.mu.Lock()

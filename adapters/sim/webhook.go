@@ -48,7 +48,6 @@ type dispatcher struct {
 
 	mu      sync.Mutex
 	url     string
-	paused  bool
 	epoch   int // grows with clear, so that what was waiting then is not sent
 	queue   []Event
 	held    []Event // reordered events, waiting for the next one
@@ -83,7 +82,7 @@ func (s *Server) SetWebhook(ctx context.Context, url string) error {
 		}
 	}
 	s.hooks.mu.Lock()
-	s.hooks.url, s.hooks.paused = url, false
+	s.hooks.url = url
 	s.hooks.mu.Unlock()
 	s.hooks.poke()
 	return nil
@@ -94,14 +93,6 @@ func (s *Server) WebhookURL() string {
 	s.hooks.mu.Lock()
 	defer s.hooks.mu.Unlock()
 	return s.hooks.url
-}
-
-// PauseWebhooks holds events back (a disabled receiver) or lets them go again.
-func (s *Server) PauseWebhooks(paused bool) {
-	s.hooks.mu.Lock()
-	s.hooks.paused = paused
-	s.hooks.mu.Unlock()
-	s.hooks.poke()
 }
 
 // Emit queues events for the receiver, in order, and returns at once. The vendor may hold its lock.
@@ -278,9 +269,6 @@ func (d *dispatcher) run() {
 func (d *dispatcher) take() (string, []Event, int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.paused {
-		return "", nil, 0
-	}
 	n := min(len(d.queue), d.policy.MaxBatch)
 	events := d.queue[:n:n]
 	d.queue = d.queue[n:]

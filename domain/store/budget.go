@@ -24,12 +24,16 @@ type Grant struct {
 	Lease  string          // to be given back; "" if the system has no limit on calls at once
 	At     time.Time       // when it was granted, the database's clock
 	Room   map[string]Room // of each rolling limit, after this call
+
+	lane  string
+	asked time.Time // by this process's clock
 }
 
 // Room is what is left of a rolling limit.
 type Room struct {
 	Calls     int `json:"calls"`
 	Remaining int `json:"remaining"`
+	MarginMS  int `json:"marginMs"` // how much longer than the window this call counts; a slower call is entered again
 }
 
 // Reading is what a vendor said about one of its limits.
@@ -81,7 +85,7 @@ func acquire(ctx context.Context, db DB, system, lane string, extra []string, pr
 		extra = []string{}
 	}
 	var ms int64
-	g.System = system
+	g = Grant{System: system, lane: lane, asked: time.Now()}
 	err = db.QueryRow(ctx, `-- name: Acquire
 		SELECT wait_ms, lease, at, room
 		FROM budget_acquire(@system, @lane, @extra, @process, @lease, @at)`,
@@ -92,15 +96,25 @@ func acquire(ctx context.Context, db DB, system, lane string, extra []string, pr
 }
 
 // Done ends a granted call: it gives the lease back and enters what the vendor said. A vendor that has less left than
-// we thought has been called by others: their calls count from then on. blocked are limits that the vendor wants left
-// alone for blockedFor. It makes no call when there is nothing to say.
+// we thought has been called by others: their calls count from then on. A call that took long counts from its end, since
+// nobody knows when the vendor counted it. blocked are limits that the vendor wants left alone for blockedFor. It asks
+// the database nothing when there is nothing to say.
 func Done(ctx context.Context, db DB, g Grant, readings []Reading, blocked []string, blockedFor time.Duration) (err error) {
 	return done(ctx, db, g, readings, blocked, blockedFor, nil)
 }
 
 func done(ctx context.Context, db DB, g Grant, readings []Reading, blocked []string, blockedFor time.Duration, now *time.Time) (err error) {
 	defer domain.Wrap(&err, "store.Done")
-	names, remaining, calls := []string{}, []int{}, []int{}
+	names, remaining, calls, slow := []string{}, []int{}, []int{}, []string{}
+	took := time.Since(g.asked)
+	if now != nil {
+		took = now.Sub(g.At)
+	}
+	for name, r := range g.Room {
+		if took > time.Duration(r.MarginMS)*time.Millisecond {
+			slow = append(slow, name)
+		}
+	}
 	for _, r := range readings {
 		// Concurrent calls make the vendor's number fall below ours now and then; the statement tells those apart. A
 		// number above ours matters only where a long window may have started afresh, never by a few.
@@ -112,12 +126,12 @@ func done(ctx context.Context, db DB, g Grant, readings []Reading, blocked []str
 	if blocked == nil {
 		blocked = []string{}
 	}
-	if g.Lease == "" && len(names) == 0 && len(blocked) == 0 {
+	if g.Lease == "" && len(slow) == 0 && len(names) == 0 && len(blocked) == 0 {
 		return nil
 	}
 	_, err = db.Exec(ctx, `-- name: Done
-		SELECT budget_done(@system, @lease, @at, @names, @remaining, @calls, @block, @block_ms, @now)`,
-		pgx.StrictNamedArgs{"system": g.System, "lease": g.Lease, "at": g.At, "names": names, "remaining": remaining, "calls": calls,
+		SELECT budget_done(@system, @lease, @lane, @at, @slow, @names, @remaining, @calls, @block, @block_ms, @now)`,
+		pgx.StrictNamedArgs{"system": g.System, "lease": g.Lease, "lane": g.lane, "at": g.At, "slow": slow, "names": names, "remaining": remaining, "calls": calls,
 			"block": blocked, "block_ms": blockedFor.Milliseconds(), "now": now})
 	return err
 }

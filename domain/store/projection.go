@@ -194,6 +194,7 @@ type Backlog struct {
 	Kind                               domain.Kind
 	Pending, Refused, Parked, Detached int64
 	OldestPending                      *time.Time
+	Attempts                           int64 // failed tries of those that are pending
 }
 
 // Backlogs returns the state of all projections by system and kind.
@@ -201,7 +202,8 @@ func Backlogs(ctx context.Context, db DB) ([]Backlog, error) {
 	rows, err := db.Query(ctx, `-- name: Backlogs
 		SELECT system, kind, count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'refused') AS refused,
 			count(*) FILTER (WHERE status = 'parked') AS parked, count(*) FILTER (WHERE status = 'detached') AS detached,
-			min(pending_since) FILTER (WHERE status = 'pending') AS oldest_pending
+			min(pending_since) FILTER (WHERE status = 'pending') AS oldest_pending,
+			coalesce(sum(attempts) FILTER (WHERE status = 'pending'), 0)::bigint AS attempts
 		FROM projections WHERE status <> 'confirmed' GROUP BY system, kind ORDER BY system, kind`)
 	if err != nil {
 		return nil, fmt.Errorf("store.Backlogs: %w", err)
@@ -212,7 +214,7 @@ func Backlogs(ctx context.Context, db DB) ([]Backlog, error) {
 // Stranded returns systems and kinds with projections that have been due for longer than d while nobody is at them.
 func Stranded(ctx context.Context, db DB, d time.Duration) ([]Backlog, error) {
 	rows, err := db.Query(ctx, `-- name: Stranded
-		SELECT p.system, p.kind, count(*) AS pending, 0::bigint AS refused, 0::bigint AS parked, 0::bigint AS detached, min(p.due_at) AS oldest_pending
+		SELECT p.system, p.kind, count(*) AS pending, 0::bigint AS refused, 0::bigint AS parked, 0::bigint AS detached, min(p.due_at) AS oldest_pending, 0::bigint AS attempts
 		FROM projections p JOIN systems s ON s.name = p.system
 		WHERE p.status = 'pending' AND p.due_at < now() - $1::interval AND `+free+` AND s.mode IN ('live', 'dry_run')
 		GROUP BY p.system, p.kind ORDER BY p.system, p.kind`, d)

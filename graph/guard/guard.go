@@ -102,6 +102,9 @@ func (g *Guard) Check(ctx context.Context, query string, vars map[string]any) (W
 			if strings.Contains(ge.Message, "token limit") {
 				return Work{}, refuse("tokens", g.limits.Tokens, fmt.Sprintf("the query has more than %d tokens", g.limits.Tokens))
 			}
+			if strings.Contains(ge.Message, "nesting depth") {
+				return Work{}, refuse("levels", g.limits.Depth, fmt.Sprintf("the query has too many levels, at most %d", g.limits.Depth))
+			}
 			ge.Extensions = map[string]any{"code": errcode.ParseFailed}
 			return Work{}, ge
 		}

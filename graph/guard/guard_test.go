@@ -66,9 +66,9 @@ var attacks = []struct {
 	}) + "}", "cost", nil},
 	{"deep nesting", nested(40), "levels", nil},
 	{"deeper nesting", "{customer(id:1)" + strings.Repeat("{cases{customer", 500) + "{id}" + strings.Repeat("}}", 500) + "}", "levels", nil},
-	{"braces without end", strings.Repeat("{a", 30_000), "tokens", nil},
-	{"values without end", "{customer(id:" + strings.Repeat("[", 5000) + "1" + strings.Repeat("]", 5000) + "){id}}", "tokens", nil},
-	{"a flood of directives", "{__typename " + strings.Repeat("@skip(if:false) ", 900) + "}", "directives", nil},
+	{"braces without end", strings.Repeat("{a", 30_000), "levels", nil},
+	{"values without end", "{customer(id:" + strings.Repeat("[", 5000) + "1" + strings.Repeat("]", 5000) + "){id}}", "levels", nil},
+	{"a flood of directives", "{__typename " + strings.Repeat("@skip(if:false) ", 700) + "}", "directives", nil},
 	{"a flood of unknown directives", "{__typename " + strings.Repeat("@a", 2000) + "}", "directives", nil},
 	{"a huge query", "{__typename #" + strings.Repeat("x", 70_000) + "\n}", "bytes", nil},
 	{"many root fields", "{" + repeat(50, func(i int) string { return fmt.Sprintf("a%d:feedCursor ", i) }) + "}", "root fields", nil},
@@ -239,24 +239,26 @@ func TestCacheIsCappedByBytes(t *testing.T) {
 // BenchmarkAttacks prints how much longer the slowest attack takes than a trivial query.
 func BenchmarkAttacks(b *testing.B) {
 	g := guard.New(graph.Schema(), guard.DefaultLimits(), guard.NewCache(1<<20))
-	check := func(query string, vars map[string]any) float64 {
-		r := testing.Benchmark(func(b *testing.B) {
-			for b.Loop() {
-				_, _ = g.Check(b.Context(), query, vars)
-			}
-		})
-		return float64(r.NsPerOp())
+	const times = 20
+	check := func(query string, vars map[string]any) time.Duration {
+		start := time.Now()
+		for range times {
+			_, _ = g.Check(b.Context(), query, vars)
+		}
+		return time.Since(start) / times
 	}
 	for b.Loop() {
-		trivial, worst, name := check("{__typename}", nil), 0.0, ""
+		var worst time.Duration
+		var name string
+		trivial := check("{__typename}", nil)
 		for _, a := range attacks {
 			if d := check(a.query, a.vars); d > worst {
 				worst, name = d, a.what
 			}
 		}
-		b.ReportMetric(worst/1e6, "ms/worst")
-		b.ReportMetric(worst/trivial, "×trivial")
-		b.Logf("worst: %s, %.2f ms, %.0f × a trivial query (%.1f µs)", name, worst/1e6, worst/trivial, trivial/1e3)
+		b.ReportMetric(float64(worst.Microseconds())/1000, "ms/worst")
+		b.ReportMetric(float64(worst)/float64(trivial), "×trivial")
+		b.Logf("worst: %s, %s; a trivial query takes %s", name, worst, trivial)
 	}
 }
 

@@ -104,7 +104,7 @@ func (l *lease) hold(ctx context.Context) {
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(time.Second):
+			case <-time.After(200 * time.Millisecond):
 			}
 		}
 		if ctx.Err() != nil {

@@ -144,4 +144,6 @@ func (v *Vault) Open(identity, keyID string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-func associated(keyID, identity string) []byte { return []byte("datum\x00" + keyID + "\x00" + identity) }
+func associated(keyID, identity string) []byte {
+	return []byte("datum\x00" + keyID + "\x00" + identity)
+}

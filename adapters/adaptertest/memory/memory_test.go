@@ -14,7 +14,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	adaptertest.Run(t, adaptertest.Fixture{
 		Vendor: memory.Vendor(), Kind: domain.KindCustomer,
-		New:       func() adaptertest.Simulator { return memory.NewSim() },
+		New:       func() adaptertest.Simulator { return NewSim() },
 		Settings:  func(map[string]string) map[string]string { return map[string]string{"pageSize": "5"} },
 		TokenPath: "/token", Path: "/v1/customers",
 		Must:       []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker"},

@@ -1,4 +1,4 @@
-package memory
+package memory_test
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -408,7 +407,6 @@ func (s *Sim) Envelope(_ string, events []sim.Event, _ int) (http.Header, []byte
 
 func sign(key, at string, body []byte) string {
 	m := hmac.New(sha256.New, []byte(key))
-	io.WriteString(m, at+".")
-	m.Write(body)
+	fmt.Fprintf(m, "%s.%s", at, body)
 	return hex.EncodeToString(m.Sum(nil))
 }

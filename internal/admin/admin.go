@@ -1,0 +1,324 @@
+// Package admin is the part of the command line that acts on a running Datum's database: policies, systems, keys, mappings
+// and imports. It prints for people and leaves all decisions to the domain.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"datum/adapters"
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/ownership"
+	"datum/domain/store"
+	"datum/internal/importer"
+	"datum/jobs"
+)
+
+// Admin carries out commands. All fields are required.
+type Admin struct {
+	Pool    *pgxpool.Pool
+	Engine  *jobs.Engine
+	Around  change.Surroundings
+	Vendors []adapters.Vendor
+	Out     io.Writer
+	In      io.Reader
+}
+
+func invalid(format string, args ...any) error { return domain.Errorf(domain.Invalid, format, args...) }
+
+// cause names the person at the keyboard.
+func cause() change.Cause {
+	name := "command line"
+	if u, err := user.Current(); err == nil {
+		name = "command line (" + u.Username + ")"
+	}
+	return change.Cause{Actor: name, CorrelationID: domain.NewID("cor")}
+}
+
+// read returns the file's text; "-" is standard input.
+func (a *Admin) read(name string) (string, error) {
+	var b []byte
+	var err error
+	if name == "-" {
+		b, err = io.ReadAll(a.In)
+	} else {
+		b, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return "", invalid("cannot read %s: %w", name, err)
+	}
+	return string(b), nil
+}
+
+// Policy shows, checks, compares and publishes policies.
+func (a *Admin) Policy(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return invalid("usage: datum policy show [VERSION] | check FILE | diff FILE | apply FILE")
+	}
+	if args[0] == "show" {
+		var version int64
+		if len(args) > 1 {
+			if _, err := fmt.Sscan(args[1], &version); err != nil {
+				return invalid("%q is not a policy version", args[1])
+			}
+		}
+		p, err := store.Policy(ctx, a.Pool, version)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "# version %d, published by %s at %s\n%s", p.Version, p.PublishedBy, p.PublishedAt.Format(time.RFC3339), p.Source)
+		return nil
+	}
+	if len(args) != 2 {
+		return invalid("usage: datum policy %s FILE", args[0])
+	}
+	src, err := a.read(args[1])
+	if err != nil {
+		return err
+	}
+	p, err := ownership.Parse([]byte(src))
+	if err == nil {
+		err = ownership.Check(p, a.Around)
+	}
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "check":
+		fmt.Fprintln(a.Out, "the policy is valid")
+		return nil
+	case "diff":
+		eff, err := a.Engine.Applier().Diff(ctx, src, func(n int) { fmt.Fprintf(os.Stderr, "\r%d entities compared", n) })
+		fmt.Fprint(os.Stderr, "\r\033[K")
+		if err != nil {
+			return err
+		}
+		a.effect(eff)
+		return nil
+	case "apply":
+		base, err := store.PolicyNumber(ctx, a.Pool)
+		if err != nil {
+			return err
+		}
+		v, err := a.Engine.Applier().Publish(ctx, base, src, a.Around, cause())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "version %d is in force; entities are being resolved anew\n", v)
+		return nil
+	default:
+		return invalid("datum policy knows show, check, diff and apply, not %q", args[0])
+	}
+}
+
+func (a *Admin) effect(eff change.Effect) {
+	fmt.Fprintln(a.Out, "rules that differ:")
+	for _, r := range eff.Rules {
+		fmt.Fprintln(a.Out, "  "+r)
+	}
+	if len(eff.Rules) == 0 {
+		fmt.Fprintln(a.Out, "  none")
+	}
+	fmt.Fprintf(a.Out, "of %d entities, golden values that would change:\n", eff.Entities)
+	for _, f := range slices.Sorted(maps.Keys(eff.Golden)) {
+		fmt.Fprintf(a.Out, "  %-18s %d\n", f, eff.Golden[f])
+	}
+	fmt.Fprintln(a.Out, "records that would be written:")
+	for _, s := range slices.Sorted(maps.Keys(eff.Writes)) {
+		fmt.Fprintf(a.Out, "  %-18s %d\n", s, eff.Writes[s])
+	}
+	fmt.Fprintf(a.Out, "cases that would open: %d\n", eff.Cases)
+	for _, x := range eff.Examples {
+		fmt.Fprintf(a.Out, "  %s %s: %s %s -> %s (%s)\n", x.EntityID, x.Name, x.Field, x.Old, x.New, x.System)
+	}
+}
+
+// System lists systems, connects them and sets their modes.
+func (a *Admin) System(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == "list":
+		return a.systems(ctx)
+	case len(args) == 3 && args[0] == "mode":
+		m := store.Mode(args[2])
+		if !slices.Contains([]store.Mode{store.ModeOff, store.ModeObserve, store.ModeDryRun, store.ModeLive}, m) {
+			return invalid("a mode is off, observe, dry_run or live, not %q", args[2])
+		}
+		if err := a.Engine.SetMode(ctx, args[1], m, cause()); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "%s is %s\n", args[1], m)
+		return nil
+	case len(args) == 3 && args[0] == "connect":
+		text, err := a.read(args[2])
+		if err != nil {
+			return err
+		}
+		var values map[string]string
+		if err := json.Unmarshal([]byte(text), &values); err != nil {
+			return invalid(`%s must be a JSON object of text, such as {"clientId": "…", "clientSecret": "…", "refreshToken": "…"}`, args[2])
+		}
+		h, err := a.Engine.Connect(ctx, args[1], jobs.Connection{Values: values, Check: true})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "%s is connected to %s\n", args[1], h.Account)
+		for _, k := range slices.Sorted(maps.Keys(h.Details)) {
+			fmt.Fprintf(a.Out, "  %s: %s\n", k, h.Details[k])
+		}
+		for _, p := range h.Problems {
+			fmt.Fprintln(a.Out, "  problem: "+p)
+		}
+		return nil
+	default:
+		return invalid("usage: datum system list | connect NAME FILE.json | mode NAME off|observe|dry_run|live")
+	}
+}
+
+func (a *Admin) systems(ctx context.Context) error {
+	systems, err := store.Systems(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	auth, err := store.AuthStates(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	state := map[string]string{}
+	for _, s := range auth {
+		state[s.System] = string(s.Status)
+	}
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SYSTEM\tADAPTER\tMODE\tAUTHORISED")
+	for _, s := range systems {
+		auth := state[s.Name]
+		switch {
+		case s.Adapter == ownership.Native:
+			auth = "-"
+		case auth == "":
+			auth = "not connected: datum system connect " + s.Name + " FILE.json"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.Adapter, s.Mode, auth)
+	}
+	return w.Flush()
+}
+
+// Key creates, lists and revokes API keys.
+func (a *Admin) Key(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		args = []string{"help"}
+	}
+	switch args[0] {
+	case "create":
+		fs := flag.NewFlagSet("datum key create", flag.ContinueOnError)
+		system := fs.String("system", "", "the system the key acts for")
+		role := fs.String("role", "reader", "reader, editor, operator or admin")
+		name := fs.String("name", "", "what the key is for")
+		days := fs.Int("days", 365, "days until it expires")
+		if err := fs.Parse(args[1:]); err != nil {
+			return err
+		}
+		if *system == "" {
+			return invalid("--system is missing: a key acts for one system, and `datum system list` names them")
+		}
+		if _, err := store.SystemByName(ctx, a.Pool, *system); err != nil {
+			return err
+		}
+		k, text, err := store.CreateKey(ctx, a.Pool, store.NewKey{System: *system, Role: store.Role(*role), Name: *name, ExpiresAt: time.Now().AddDate(0, 0, *days)})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "%s\n", text)
+		fmt.Fprintf(os.Stderr, "key %s for %s as %s; it is shown this once\n", k.ID, k.System, k.Role)
+		return nil
+	case "list":
+		keys, err := store.Keys(ctx, a.Pool)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tPREFIX\tSYSTEM\tROLE\tNAME\tEXPIRES\tREVOKED")
+		for _, k := range keys {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Prefix, k.System, k.Role, k.Name, date(k.ExpiresAt), date(k.RevokedAt))
+		}
+		return w.Flush()
+	case "revoke":
+		if len(args) != 2 {
+			return invalid("usage: datum key revoke ID")
+		}
+		k, err := store.RevokeKey(ctx, a.Pool, args[1])
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "key %s is revoked\n", k.ID)
+		return nil
+	default:
+		return invalid("usage: datum key create --system NAME --role reader|editor|operator|admin [--name N] | list | revoke ID")
+	}
+}
+
+func date(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.DateOnly)
+}
+
+// Mapping prints a vendor's mapping tables.
+func Mapping(out io.Writer, vendors []adapters.Vendor, args []string) error {
+	names := make([]string, len(vendors))
+	for i, v := range vendors {
+		names[i] = v.Name
+	}
+	if len(args) != 1 || !slices.Contains(names, args[0]) {
+		return invalid("usage: datum mapping %s", strings.Join(names, "|"))
+	}
+	v := vendors[slices.Index(names, args[0])]
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, m := range v.Mapping {
+		fmt.Fprintf(w, "%s\t%s %s\tour id in %s\n", m.Kind, v.Title, m.Object, m.IDField)
+		for _, r := range m.Rows {
+			note := r.Note
+			if r.Set == nil {
+				note = strings.TrimPrefix(note+"; read only", "; ")
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", r.Field, strings.Join(r.Paths, ", "), note)
+		}
+	}
+	return w.Flush()
+}
+
+// Import reads customers from a CSV file on behalf of a system, by the same rules as the API.
+func (a *Admin) Import(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("datum import", flag.ContinueOnError)
+	system := fs.String("system", "", "the system the rows come from")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *system == "" || fs.NArg() != 1 {
+		return invalid("usage: datum import --system NAME FILE.csv")
+	}
+	f, err := os.Open(fs.Arg(0))
+	if err != nil {
+		return invalid("cannot read %s: %w", fs.Arg(0), err)
+	}
+	defer f.Close()
+	sum, err := importer.Customers(ctx, a.Engine.Applier(), f, importer.Options{System: *system, Cause: cause(), Report: a.Out,
+		Progress: func(n int) { fmt.Fprintf(os.Stderr, "\r%d rows", n) }})
+	fmt.Fprint(os.Stderr, "\r\033[K")
+	fmt.Fprintf(a.Out, "%d rows: %d created, %d changed, %d as they were, %d proposed, %d refused\n",
+		sum.Rows, sum.Created, sum.Changed, sum.Same, sum.Proposed, sum.Refused)
+	return err
+}

@@ -1,0 +1,226 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"datum/domain"
+	"datum/domain/store"
+	"datum/jobs"
+)
+
+// Options are what the command line says.
+type Options struct {
+	For       time.Duration // 0 runs until interrupted
+	Seed      uint64
+	JSON      bool
+	Customers int       // to begin with; 0 is 300
+	Out       io.Writer // the result; with JSON nothing else is written here
+	Talk      io.Writer // everything else
+}
+
+// Datum is the running Datum that the demo plays with.
+type Datum struct {
+	Pool      *pgxpool.Pool
+	Engine    *jobs.Engine
+	PublicURL string // of the API, without a trailing slash
+}
+
+// Result is the table at the end.
+type Result struct {
+	OK         bool   `json:"ok"`
+	Seed       uint64 `json:"seed"`
+	Signals    int64  `json:"signals"`  // accepted
+	Entities   int    `json:"entities"` // live customers
+	Edits      int    `json:"edits"`    // by people, in the vendors' screens
+	Creates    int    `json:"vendorCreates"`
+	Duplicates int    `json:"duplicates"`
+	Lost       int    `json:"lost"`
+	OpenCases  int64  `json:"openCases"`
+	// SecondsToLevel is the time from the last edit until every system was level, lost webhooks included.
+	SecondsToLevel float64          `json:"secondsToLevel"`
+	Cases          map[string]int64 `json:"cases"`
+	Webhooks       map[string]int   `json:"webhooks"` // lost, twice, late, by both vendors
+	Broken         []string         `json:"broken"`   // invariants that do not hold
+}
+
+// Sims are the demo's vendors, started before Datum is, so that it has something to connect to.
+type Sims struct {
+	CRM, Accounting       Simulator
+	CRMURL, AccountingURL string
+}
+
+// StartSims starts both vendors on free ports.
+func StartSims(seed uint64) (*Sims, error) {
+	s := &Sims{CRM: simulators["hubspot"](seed), Accounting: simulators["xero"](seed)}
+	var err error
+	if s.CRMURL, err = s.CRM.Listen("127.0.0.1:0"); err == nil {
+		s.AccountingURL, err = s.Accounting.Listen("127.0.0.1:0")
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close stops both.
+func (s *Sims) Close() {
+	s.CRM.Close()
+	s.Accounting.Close()
+}
+
+// Run plays the demo until the time is up or ctx ends, then brings everything to rest and proves the invariants. The
+// error is non-nil if one is broken.
+func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
+	if o.Customers == 0 {
+		o.Customers = 300
+	}
+	began := time.Now()
+	say := func(format string, args ...any) { fmt.Fprintf(o.Talk, format+"\n", args...) }
+	r := rand.New(rand.NewPCG(o.Seed, 0xda7a))
+	// Connecting makes the custom fields that the seeded objects use.
+	for system, c := range map[string]map[string]string{"crm": connection(s.CRM, s.CRMURL), "accounting": connection(s.Accounting, s.AccountingURL)} {
+		if _, err := d.Engine.Connect(ctx, system, jobs.Connection{Values: c, Check: true}); err != nil {
+			return err
+		}
+	}
+	bs := businesses(r, o.Customers)
+	if err := enter(s, bs); err != nil {
+		return err
+	}
+	for sys, sim := range map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting} {
+		if err := sim.SetWebhook(ctx, d.PublicURL+"/webhooks/"+sys); err != nil {
+			return err
+		}
+	}
+	keys, err := createKeys(ctx, d.Pool)
+	if err != nil {
+		return err
+	}
+	introduce(o.Talk, s, d, keys)
+	say("\n%d customers are in HubSpot and Xero, about a third of them ugly: %s", len(bs), ugliness(bs))
+	say("reading both systems, matching by ABN and by e-mail with name, and writing what each is missing ...")
+
+	p := &people{crm: s.CRM, accounting: s.Accounting, r: r}
+	w := &watch{d: d, s: s, p: p, out: o.Talk, began: began}
+	if err := w.until(ctx, 60*time.Second, func(st status) bool { return st.ready == 2 }); err != nil {
+		return err
+	}
+	say("%5.1fs  both systems have been read completely; people start editing, and webhooks come twice, late or never", time.Since(began).Seconds())
+	if err := p.faults(); err != nil {
+		return err
+	}
+	edit, stop := context.WithCancel(ctx)
+	defer stop()
+	if o.For > 0 {
+		edit, stop = context.WithDeadline(ctx, began.Add(o.For))
+		defer stop()
+	}
+	go p.edit(edit)
+	w.story(edit, bs)
+	<-edit.Done()
+	if ctx.Err() != nil {
+		say("\nstopped")
+		return nil
+	}
+	res, err := prove(ctx, o, s, d, w)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		if err := json.NewEncoder(o.Out).Encode(res); err != nil {
+			return err
+		}
+	} else {
+		res.print(o.Out)
+	}
+	if !res.OK {
+		return domain.Errorf(domain.Internal, "an invariant is broken: %s", strings.Join(res.Broken, "; "))
+	}
+	return nil
+}
+
+func enter(s *Sims, bs []business) error {
+	for _, b := range bs {
+		if b.InCRM {
+			typ, props := b.hubspot()
+			if _, err := s.CRM.Put(typ, "", props); err != nil {
+				return fmt.Errorf("seed %s: %w", b.Name, err)
+			}
+		}
+		if b.InXero {
+			if _, err := s.Accounting.Put("contacts", "", b.xero()); err != nil {
+				return fmt.Errorf("seed %s: %w", b.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func ugliness(bs []business) string {
+	var order []string
+	n := map[string]int{}
+	for _, b := range bs {
+		if b.Why == "" {
+			continue
+		}
+		if n[b.Why] == 0 {
+			order = append(order, b.Why)
+		}
+		n[b.Why]++
+	}
+	parts := make([]string, len(order))
+	for i, w := range order {
+		parts[i] = fmt.Sprintf("%d × %s", n[w], w)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// apiKeys are the keys that the demo prints.
+type apiKeys struct{ reader, ops, admin string }
+
+func createKeys(ctx context.Context, pool *pgxpool.Pool) (k apiKeys, err error) {
+	for _, x := range []struct {
+		dst  *string
+		role store.Role
+	}{{&k.reader, store.RoleReader}, {&k.ops, store.RoleEditor}, {&k.admin, store.RoleAdmin}} {
+		_, *x.dst, err = store.CreateKey(ctx, pool, store.NewKey{System: "ops", Role: x.role, Name: "demo " + string(x.role)})
+		if err != nil {
+			return k, err
+		}
+	}
+	return k, nil
+}
+
+func introduce(out io.Writer, s *Sims, d Datum, k apiKeys) {
+	fmt.Fprintf(out, `
+Datum demo
+  GraphQL     %[1]s/graphql      open it in a browser for the playground
+  jobs        %[1]s/jobs/        any user name, the admin key as password
+  metrics     %[1]s/metrics
+  webhooks    %[1]s/webhooks/{crm,accounting}
+  HubSpot     %[2]s/_sim    simulated, system "crm"
+  Xero        %[3]s/_sim    simulated, system "accounting"
+  API keys, all for system "ops"
+    reader    %[4]s
+    editor    %[5]s
+    admin     %[6]s
+
+Try it while it runs:
+  what does Datum know, and why?
+    curl -s %[1]s/graphql -H 'Authorization: Bearer %[4]s' -H 'Content-Type: application/json' \
+      -d '{"query":"{customers(first:3){nodes{id displayName abn provenance{field system why owner}}} cases(first:5){nodes{kind title message next choices}}}"}'
+  break something: Xero stops answering for 20 calls, then see Datum cope
+    curl -s %[3]s/_sim/faults -d '{"kind":"status","status":503,"count":20}'
+  a person renames a company in HubSpot's own screen, which accounting owns: a case opens
+    curl -s %[2]s/_sim/objects -d '{"type":"companies","id":"ID","properties":{"name":"Another Name Pty Ltd"}}'
+`, d.PublicURL, s.CRMURL, s.AccountingURL, k.reader, k.ops, k.admin)
+}

@@ -1,0 +1,155 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"datum/domain"
+	"datum/jobs"
+)
+
+// prove brings everything to rest and checks the invariants against the simulators' own ledgers.
+func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch) (Result, error) {
+	say := func(format string, args ...any) { fmt.Fprintf(o.Talk, format+"\n", args...) }
+	say("%5.1fs  people stop; a sweep repairs what lost webhooks left behind", time.Since(w.began).Seconds())
+	stopped := time.Now()
+	s.CRM.ClearFaults()
+	s.Accounting.ClearFaults()
+	if err := s.CRM.Idle(ctx); err != nil {
+		return Result{}, err
+	}
+	if err := s.Accounting.Idle(ctx); err != nil {
+		return Result{}, err
+	}
+	for _, system := range []string{"crm", "accounting"} {
+		if err := d.Engine.Sweep(ctx, system, domain.KindCustomer); err != nil {
+			return Result{}, err
+		}
+	}
+	// Level means: both sweeps have been made since the last edit, and nothing waits.
+	err := w.until(ctx, 4*time.Minute, func(st status) bool {
+		for _, system := range []string{"crm", "accounting"} {
+			swept, err := d.Engine.SweptSince(ctx, system, domain.KindCustomer, stopped)
+			if err != nil || !swept {
+				return false
+			}
+		}
+		return st.waiting() == 0
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{Seed: o.Seed, SecondsToLevel: float64(time.Since(stopped).Round(time.Millisecond)) / 1e9, Broken: []string{}}
+	st, err := w.read(ctx)
+	if err != nil {
+		return res, err
+	}
+	res.Entities, res.Signals, res.Cases = int(st.entities), st.accepted, st.cases
+	for _, n := range st.cases {
+		res.OpenCases += n
+	}
+	res.Edits, _ = w.p.count()
+	res.Webhooks = map[string]int{}
+	for _, v := range []Simulator{s.CRM, s.Accounting} {
+		x := v.Stats()
+		res.Creates += x.Creates
+		res.Webhooks["lost"] += x.Webhooks.Dropped
+		res.Webhooks["twice"] += x.Webhooks.Duplicated
+		res.Webhooks["late"] += x.Webhooks.Delayed + x.Webhooks.Reordered
+	}
+	for system, v := range map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting} {
+		ledger, err := ledgerOf(system, v)
+		if err != nil {
+			return res, err
+		}
+		a, err := d.Engine.Audit(ctx, system, domain.KindCustomer)
+		if err != nil {
+			return res, err
+		}
+		res.judge(system, v, ledger, a)
+	}
+	res.OK = len(res.Broken) == 0
+	return res, nil
+}
+
+// ledgerOf returns the ids of the live objects in the simulator that are customers, by its own books.
+func ledgerOf(system string, v Simulator) (map[string]bool, error) {
+	ids := map[string]bool{}
+	types := map[string]string{"contacts": ""}
+	if system == "crm" {
+		types = map[string]string{"companies": "companies/"}
+	}
+	for typ, prefix := range types {
+		objects, err := v.Objects(typ)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range objects {
+			m := plain(o)
+			if !live(m) {
+				continue
+			}
+			if id, ok := m["ContactID"].(string); ok {
+				ids[id] = true
+			} else {
+				ids[prefix+fmt.Sprint(m["id"])] = true
+			}
+		}
+	}
+	return ids, nil
+}
+
+// judge compares one vendor's ledger with what Datum holds.
+func (r *Result) judge(system string, v Simulator, ledger map[string]bool, a jobs.Audit) {
+	broken := func(format string, args ...any) {
+		r.Broken = append(r.Broken, system+": "+fmt.Sprintf(format, args...))
+	}
+	lost := 0
+	for id := range ledger {
+		if !a.Linked[id] {
+			lost++
+		}
+	}
+	if lost > 0 {
+		broken("%d objects are in the vendor's ledger and belong to no customer in Datum", lost)
+	}
+	r.Lost += lost
+	if n := len(a.Different); n > 0 {
+		r.Lost += n
+		broken("%d records differ from what Datum stored, first %s", n, a.Different[0])
+	}
+	if n := len(a.Unlevel); n > 0 {
+		r.Lost += n
+		broken("%d customers are not level and no case says why, first %s", n, a.Unlevel[0])
+	}
+	dup := v.Duplicates() + a.Twice
+	if creates := v.Stats().Creates - a.Made; creates > 0 {
+		dup += creates
+	}
+	if dup > 0 {
+		broken("%d records were created twice", dup)
+	}
+	r.Duplicates += dup
+	if x := v.Stats(); x.Limited > 0 {
+		broken("the vendor's limit was overrun %d times", x.Limited)
+	}
+}
+
+func (r *Result) print(out io.Writer) {
+	verdict := "every invariant holds"
+	if !r.OK {
+		verdict = "BROKEN"
+	}
+	fmt.Fprintln(out)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "signals\tcustomers\tedits\tvendor creates\tduplicates\tlost\topen cases\tseconds to level\t")
+	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t\n", r.Signals, r.Entities, r.Edits, r.Creates, r.Duplicates, r.Lost, r.OpenCases, r.SecondsToLevel)
+	_ = t.Flush()
+	fmt.Fprintf(out, "webhooks lost %d, twice %d, late %d; seed %d; %s\n", r.Webhooks["lost"], r.Webhooks["twice"], r.Webhooks["late"], r.Seed, verdict)
+	for _, b := range r.Broken {
+		fmt.Fprintln(out, "  "+b)
+	}
+}
