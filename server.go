@@ -452,10 +452,17 @@ func (c *command) demo() error {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	stopped := make(chan error, 1)
-	go func() { stopped <- a.runs(ctx, l, true, true) }()
-	err = demo.Run(ctx, o, sims, demo.Datum{Pool: a.pool, Engine: a.engine, PublicURL: c.cfg.PublicURL})
+	started := false
+	start := func() {
+		started = true
+		go func() { stopped <- a.runs(ctx, l, true, true) }()
+	}
+	err = demo.Run(ctx, o, sims, demo.Datum{Pool: a.pool, Engine: a.engine, PublicURL: c.cfg.PublicURL, Start: start})
 	cancel()
-	return errors.Join(err, <-stopped)
+	if started {
+		err = errors.Join(err, <-stopped)
+	}
+	return err
 }
 
 // version is the commit that the binary was built from.

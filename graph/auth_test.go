@@ -54,7 +54,7 @@ func TestAPIKeys(t *testing.T) {
 	}
 	f.key(third)
 	if status, _, _ := try("Bearer " + text); status != 200 {
-		t.Errorf("a key that was just verified is believed for %s: %d", "5 s", status)
+		t.Errorf("a key that was just verified is believed for 5 s: %d", status)
 	}
 	offset.Store(int64(5 * time.Second))
 	if status, _, _ := try("Bearer " + text); status != http.StatusUnauthorized {

@@ -11,6 +11,7 @@ import (
 	"datum/domain/feed"
 	"datum/domain/store"
 	"datum/graph/gen"
+	"datum/graph/loader"
 	"datum/graph/model"
 )
 
@@ -37,6 +38,7 @@ func (r *mutationResolver) ResolveCase(ctx context.Context, input model.ResolveC
 	if err != nil {
 		return nil, err
 	}
+	loader.From(ctx).Forget()
 	c, err := r.caseByID(ctx, input.ID)
 	return &model.ResolveCasePayload{Case: c, UserErrors: ues}, err
 }

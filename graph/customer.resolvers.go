@@ -75,7 +75,7 @@ func (r *mutationResolver) ArchiveCustomer(ctx context.Context, input model.Arch
 }
 
 func (r *queryResolver) Customer(ctx context.Context, id string) (*model.Customer, error) {
-	return r.customer(ctx, id)
+	return r.customerNow(ctx, id)
 }
 
 func (r *queryResolver) Customers(ctx context.Context, first *int, after *string, filter *model.CustomerFilter, orderBy *model.CustomerOrder) (*model.CustomerConnection, error) {

@@ -25,7 +25,7 @@ func (r *historyConnectionResolver) Version(ctx context.Context, obj *model.Hist
 }
 
 func (r *queryResolver) History(ctx context.Context, id string, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error) {
-	c, err := r.customer(ctx, id)
+	c, err := r.customerNow(ctx, id)
 	if err != nil || c == nil {
 		return nil, err
 	}

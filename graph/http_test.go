@@ -7,8 +7,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"datum/domain"
 	"datum/domain/store"
+	"datum/graph"
 )
 
 const (
@@ -237,5 +242,86 @@ func TestPlayground(t *testing.T) {
 	}
 	if status, _, body := with.request("GET", with.url+"?query={__typename}", map[string]string{"Accept": "text/html"}, ""); status != http.StatusNotAcceptable {
 		t.Errorf("a query in the URL is answered with a page: %d %s", status, body)
+	}
+}
+
+// The guard stands before validation, on every transport.
+func TestGuardStandsBeforeEverything(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	attack := "{...f0}"
+	for i := range 25 {
+		attack += fmt.Sprintf("fragment f%d on Query{...f%d ...f%d}", i, i+1, i+1)
+	}
+	attack += "fragment f25 on Query{__typename}"
+	for _, query := range []string{attack, "{customers(first:1000000){nodes{id}}}", "{" + strings.Repeat("a:__typename ", 4000) + "}"} {
+		body, _ := json.Marshal(map[string]any{"query": query})
+		header := map[string]string{"Authorization": "Bearer " + f.keys[store.RoleReader], "Content-Type": appJSON, "Accept": appResponse}
+		status, _, answer := f.request("POST", f.url, header, string(body))
+		if status != http.StatusBadRequest || !strings.Contains(answer, "TOO_EXPENSIVE") || len(answer) > 1000 {
+			t.Errorf("%.40s: %d %.200s", query, status, answer)
+		}
+		header["Accept"] = "text/event-stream"
+		if _, _, answer := f.request("POST", f.url, header, string(body)); !strings.Contains(answer, "TOO_EXPENSIVE") {
+			t.Errorf("%.40s over an event stream: %.200s", query, answer)
+		}
+		s := f.open(t, store.RoleReader)
+		s.subscribe("1", query)
+		if m := s.read(); m.Type != "error" || !strings.Contains(string(m.Payload), "TOO_EXPENSIVE") {
+			t.Errorf("%.40s over a WebSocket: %+v", query, m)
+		}
+	}
+}
+
+func TestOperationTimeout(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *graph.Config) { c.Transport.OperationTimeout = time.Nanosecond })
+	header := map[string]string{"Authorization": "Bearer " + f.keys[store.RoleReader], "Content-Type": appJSON}
+	status, _, body := f.request("POST", f.url, header, `{"query":"{ customers { nodes { id } } }"}`)
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"UNAVAILABLE"`) || strings.Contains(body, `"data"`) {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestSchemaIsDescribed(t *testing.T) {
+	t.Parallel()
+	described := func(where, text string) {
+		if text == "" {
+			t.Errorf("%s has no description", where)
+		}
+	}
+	arguments := func(where string, as ast.ArgumentDefinitionList) {
+		for _, a := range as {
+			described(where+"("+a.Name+")", a.Description)
+		}
+	}
+	s := graph.Schema()
+	for name, def := range s.Types {
+		if def.BuiltIn {
+			continue
+		}
+		described(name, def.Description)
+		for _, fd := range def.Fields {
+			if !strings.HasPrefix(fd.Name, "__") {
+				described(name+"."+fd.Name, fd.Description)
+				arguments(name+"."+fd.Name, fd.Arguments)
+			}
+		}
+		for _, v := range def.EnumValues {
+			described(name+"."+v.Name, v.Description)
+		}
+	}
+	for _, name := range []string{"requires", "listSize"} {
+		described("@"+name, s.Directives[name].Description)
+		arguments("@"+name, s.Directives[name].Arguments)
+	}
+	// What apps can write is what there is, and the other way round.
+	ki, _ := domain.KindCustomer.Info()
+	for _, fi := range ki.Fields {
+		for _, typ := range []string{"Customer", "CustomerInput"} {
+			if s.Types[typ].Fields.ForName(string(fi.Name)) == nil {
+				t.Errorf("%s has no field %s", typ, fi.Name)
+			}
+		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"datum/domain"
 	"datum/domain/feed"
 	"datum/domain/store"
@@ -70,7 +72,34 @@ func (r *Resolver) customers(ctx context.Context, first *int, after *string, fil
 		conn.Edges[i] = &model.CustomerEdge{Cursor: at(i), Node: conn.Nodes[i]}
 	}
 	conn.PageInfo = pageInfo(len(rows), more, after, at)
+	expect(ctx, each(conn.Nodes, func(c *model.Customer) string { return c.ID }))
 	return conn, nil
+}
+
+// expect has what the query asks of each customer of a page read at once.
+func expect(ctx context.Context, ids []string) {
+	l, op := loader.From(ctx), graphql.GetOperationContext(ctx)
+	asked := func(fields []graphql.CollectedField, name, on string) (sub []graphql.CollectedField) {
+		for _, f := range fields {
+			if f.Name == name {
+				sub = append(sub, graphql.CollectFields(op, f.Selections, []string{on})...)
+			}
+		}
+		return sub
+	}
+	conn := graphql.CollectFieldsCtx(ctx, []string{"CustomerConnection"})
+	for _, f := range append(asked(conn, "nodes", "Customer"), asked(asked(conn, "edges", "CustomerEdge"), "node", "Customer")...) {
+		switch f.Name {
+		case "records":
+			loader.Expect(ctx, l.Records, ids)
+		case "projections":
+			loader.Expect(ctx, l.Projections, ids)
+		case "cases":
+			loader.Expect(ctx, l.Cases, ids)
+		case "provenance":
+			loader.Expect(ctx, l.Entities, ids)
+		}
+	}
 }
 
 // customerFilter brings the filter's values into the form in which golden values are kept.

@@ -50,9 +50,8 @@ func (r *Resolver) edit(ctx context.Context, id string, fields domain.Values, ex
 	if err != nil {
 		return nil, nil, err
 	}
-	// What a sibling mutation of the same request has read is out of date now.
-	loader.From(ctx).ForgetEntity(ctx, res.EntityID)
-	c, err := r.customer(ctx, res.EntityID)
+	loader.From(ctx).Forget()
+	c, err := r.customerNow(ctx, res.EntityID)
 	return c, append(ues, proposed...), err
 }
 

@@ -64,7 +64,7 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 		}
 		return recordModel(rs[0]), nil
 	case domain.KindOfID(id) == domain.KindCustomer:
-		c, err := r.customer(ctx, id)
+		c, err := r.customerNow(ctx, id)
 		if c == nil {
 			return nil, err
 		}
@@ -85,19 +85,28 @@ func (r *Resolver) customer(ctx context.Context, id string) (*model.Customer, er
 	if err != nil || c != nil {
 		return customerModel(c), err
 	}
+	return r.customerNow(ctx, id)
+}
+
+// customerNow is customer for one that is asked for by itself: it does not wait for others to share a statement with.
+func (r *Resolver) customerNow(ctx context.Context, id string) (*model.Customer, error) {
 	if domain.KindOfID(id) != domain.KindCustomer {
 		return nil, nil
 	}
-	c, err = store.Customer(ctx, r.pool, id)
+	c, err := store.Customer(ctx, r.pool, id)
 	if domain.CodeOf(err) == domain.NotFound {
 		return nil, nil
 	}
-	return customerModel(c), err
+	if err != nil {
+		return nil, err
+	}
+	loader.From(ctx).Customers.Prime(ctx, c.ID, c)
+	return customerModel(c), nil
 }
 
 func (r *Resolver) system(ctx context.Context, name string) (*model.System, error) {
-	s, err := loader.From(ctx).Systems.Load(ctx, name)()
-	return systemModel(s), err
+	ss, err := loader.From(ctx).Systems.Load(ctx, "")()
+	return systemModel(ss[name]), err
 }
 
 func (r *Resolver) projection(ctx context.Context, entityID, system string) (*model.Projection, error) {

@@ -2,28 +2,61 @@ package graph_test
 
 import (
 	"testing"
+	"time"
 
+	"datum/domain"
 	"datum/domain/store"
 )
 
+// One customer with everything around it, known to two systems.
 func TestCustomerReads(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	id := f.customer("c1", "Wattle & Sons Pty Ltd")
+	f.record("accounting", "a1", time.Now(), map[domain.Field]any{"legalName": "WATTLE & SONS PTY LTD", "email": "c1@example.com.au", "currency": "AUD"})
 	r := f.ask(store.RoleOperator, `query($id: ID!) {
 		viewer { name system role }
 		customer(id: $id) {
-			id version displayName legalName tags customFields { key value }
-			records { system { name } externalId values raw }
-			provenance { field system rule owner since }
-			history { nodes { action field new source correlationId } values version }
-			projections { status system { name } pending lastError { code } }
+			id version displayName legalName currency acn tags customFields { key value }
+			records { system { name adapter } externalId values raw issues { code } }
+			provenance { field system rule owner since externalId }
+			history { nodes { action field new source correlationId actor } values version }
+			projections { status system { name } pending lastError { code } desiredVersion confirmedVersion }
 			cases { id }
 		}
 		node(id: $id) { id ... on Customer { email } }
+		systems { name mode health { state pending openCases } }
 	}`, map[string]any{"id": id})
-	t.Logf("%+v", r.Data)
-	if got := r.text("customer", "legalName"); got != "Wattle & Sons Pty Ltd" {
-		t.Errorf("legalName is %q", got)
+	for _, c := range []struct {
+		want any
+		path []any
+	}{
+		{"operator", []any{"viewer", "name"}}, {"ops", []any{"viewer", "system"}}, {"OPERATOR", []any{"viewer", "role"}},
+		{"WATTLE & SONS PTY LTD", []any{"customer", "legalName"}}, // accounting owns it
+		{"Wattle & Sons Pty Ltd", []any{"customer", "displayName"}},
+		{"AUD", []any{"customer", "currency"}}, {nil, []any{"customer", "acn"}},
+		{"xero", []any{"customer", "records", 0, "system", "adapter"}}, {"a1", []any{"customer", "records", 0, "externalId"}},
+		{"c1", []any{"customer", "records", 1, "externalId"}}, {"c1", []any{"customer", "records", 1, "raw", "id"}},
+		{"BUSINESS", []any{"customer", "records", 1, "values", "kind"}},
+		{"accounting", []any{"customer", "projections", 0, "system", "name"}},
+		{"c1@example.com.au", []any{"node", "email"}}, {"c1@example.com.au", []any{"customer", "history", "values", "email"}},
+		{"poll", []any{"customer", "history", "nodes", 0, "source"}}, {"cor-a1", []any{"customer", "history", "nodes", 0, "correlationId"}},
+		{"accounting", []any{"systems", 0, "name"}}, {"LIVE", []any{"systems", 0, "mode"}},
+	} {
+		if got := r.at(c.path...); got != c.want {
+			t.Errorf("%v is %v, want %v", c.path, got, c.want)
+		}
+	}
+	rules := map[string]string{}
+	for i := range r.list("customer", "provenance") {
+		rules[r.text("customer", "provenance", i, "field")] = r.text("customer", "provenance", i, "system") + " " + r.text("customer", "provenance", i, "rule")
+	}
+	for field, want := range map[string]string{"legalName": "accounting OWNER", "tradingName": "crm OWNER", "acn": " NONE"} {
+		if rules[field] != want {
+			t.Errorf("%s comes from %q, want %q", field, rules[field], want)
+		}
+	}
+	if r.at("customer", "version") != r.at("customer", "history", "version") {
+		t.Errorf("version %v, by its history %v", r.at("customer", "version"), r.at("customer", "history", "version"))
 	}
 }

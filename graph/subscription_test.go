@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,11 +143,13 @@ func TestCustomerChangedResumes(t *testing.T) {
 	after := f.ask(store.RoleReader, `{ feedCursor }`, nil).text("feedCursor")
 
 	const customers = 40
-	go func() {
+	var arriving sync.WaitGroup
+	defer arriving.Wait()
+	arriving.Go(func() {
 		for i := range customers {
 			f.customer(fmt.Sprint("c", i), fmt.Sprint("Customer ", i))
 		}
-	}()
+	})
 	seen := map[string]int{}
 	cursors := map[string]bool{}
 	query := `subscription($after: String) { customerChanged(after: $after) { cursor customerId customer { legalName } } }`

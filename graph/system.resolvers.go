@@ -22,6 +22,7 @@ func (r *mutationResolver) SetSystemMode(ctx context.Context, input model.SetSys
 	if err != nil {
 		return nil, err
 	}
+	loader.From(ctx).Forget()
 	sys, err := r.system(ctx, input.System)
 	return &model.SetSystemModePayload{System: sys, UserErrors: ues}, err
 }
@@ -35,6 +36,7 @@ func (r *mutationResolver) RetryProjection(ctx context.Context, input model.Retr
 	if err != nil {
 		return nil, err
 	}
+	loader.From(ctx).Forget()
 	p, err := r.projection(ctx, entity, system)
 	return &model.RetryProjectionPayload{Projection: p, UserErrors: ues}, err
 }
@@ -83,7 +85,8 @@ func (r *subscriptionResolver) SystemHealth(ctx context.Context, after *string, 
 }
 
 func (r *systemResolver) Health(ctx context.Context, obj *model.System) (*model.SystemHealth, error) {
-	sys, err := loader.From(ctx).Systems.Load(ctx, obj.Name)()
+	ss, err := loader.From(ctx).Systems.Load(ctx, "")()
+	sys := ss[obj.Name]
 	if err != nil || sys == nil {
 		return nil, err
 	}

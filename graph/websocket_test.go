@@ -98,10 +98,7 @@ func (s *socket) closed() (websocket.StatusCode, string) {
 
 func TestWebSocketCloseCodes(t *testing.T) {
 	t.Parallel()
-	f := setup(t, func(c *graph.Config) {
-		c.Transport.InitTimeout = 300 * time.Millisecond
-		c.Transport.MaxBody = 4 << 10
-	})
+	f := setup(t, func(c *graph.Config) { c.Transport.MaxBody = 4 << 10 })
 	initialise := `{"type":"connection_init","payload":{"Authorization":"Bearer ` + f.keys[store.RoleReader] + `"}}`
 	long := `{"id":"1","type":"subscribe","payload":{"query":"subscription { customerChanged { cursor } }"}}`
 	for _, c := range []struct {
@@ -110,7 +107,6 @@ func TestWebSocketCloseCodes(t *testing.T) {
 		messages []string
 		code     websocket.StatusCode
 	}{
-		{"no initialisation in time", transport.Protocol, nil, 4408},
 		{"another protocol", "graphql-ws", nil, 4406},
 		{"something that is not JSON", transport.Protocol, []string{"hello"}, 4400},
 		{"a message of no known type", transport.Protocol, []string{initialise, `{"type":"start","id":"1"}`}, 4400},
@@ -137,6 +133,15 @@ func TestWebSocketCloseCodes(t *testing.T) {
 				t.Errorf("closed with %d %q, want %d", code, reason, c.code)
 			}
 		})
+	}
+}
+
+func TestWebSocketInitTimeout(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *graph.Config) { c.Transport.InitTimeout = 50 * time.Millisecond })
+	s := f.dial(t, transport.Protocol)
+	if code, reason := s.closed(); code != 4408 {
+		t.Errorf("closed with %d %q, want 4408", code, reason)
 	}
 }
 

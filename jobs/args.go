@@ -23,6 +23,8 @@ const (
 // IngestArgs asks for the pending signals of a system to be worked off.
 type IngestArgs struct {
 	System string `json:"system"`
+	// Later marks the one job that waits for the next turn while the system's budget is tight.
+	Later bool `json:"later,omitempty"`
 }
 
 // Kind implements river.JobArgs.
@@ -103,6 +105,14 @@ func (e *Engine) ingestTx(ctx context.Context, tx pgx.Tx, system string) error {
 // wakeIngest queues a job for signals that become due after d.
 func (e *Engine) wakeIngest(ctx context.Context, system string, d time.Duration) error {
 	_, err := e.client.Insert(ctx, IngestArgs{System: system}, &river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000, ScheduledAt: after(d)})
+	return err
+}
+
+// ingestLater makes sure that one job waits for the next turn.
+func (e *Engine) ingestLater(ctx context.Context, system string, d time.Duration) error {
+	opts := unique(inQueue(system))
+	opts.ScheduledAt = after(d)
+	_, err := e.client.Insert(ctx, IngestArgs{System: system, Later: true}, opts)
 	return err
 }
 

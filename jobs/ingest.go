@@ -29,14 +29,19 @@ type ingestWorker struct {
 
 // Work works off the pending signals of a system: it fetches what has to be fetched, in batches, and applies it.
 func (w *ingestWorker) Work(ctx context.Context, job *river.Job[IngestArgs]) error {
-	started := time.Now()
-	for {
+	for started := time.Now(); ; {
 		c, err := w.system(ctx, job.Args.System)
 		if err != nil {
 			return err
 		}
 		if c.Mode == store.ModeOff {
 			return nil // signals wait; switching the system on wakes them
+		}
+		if later, err := w.turn(ctx, c.Name); err != nil || later > 0 {
+			if err == nil {
+				err = w.ingestLater(ctx, c.Name, later)
+			}
+			return err
 		}
 		signals, err := store.ClaimSignals(ctx, w.pool, c.Name, w.process.ID, ingestLease, ingestBatch)
 		if err != nil || len(signals) == 0 {
@@ -186,7 +191,7 @@ func (e *Engine) fetch(ctx context.Context, c *connected, kind domain.Kind, visi
 		}
 		for i := range recs {
 			for _, v := range visits {
-				if v.id == recs[i].ExternalID || slices.Contains(recs[i].Aliases, v.id) {
+				if v.id == recs[i].ExternalID || slices.Contains(recs[i].Aliases, v.id) || slices.Contains(recs[i].AnswersFor, v.id) {
 					v.record = &recs[i]
 				}
 			}

@@ -104,10 +104,10 @@ type pass struct {
 func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 	started := time.Now()
 	for round := 0; ; round++ {
+		if err := p.linger(ctx, round); err != nil {
+			return err
+		}
 		if round > 0 {
-			if err := p.linger(ctx, round); err != nil {
-				return err
-			}
 			ok, err := store.KeepSlot(ctx, p.pool, p.c.Name, p.kind, p.slot, p.lease, slotLease)
 			if err != nil || !ok {
 				return err
@@ -154,13 +154,21 @@ func (p *pass) end(ctx context.Context, job *river.Job[ProjectArgs], force bool,
 	return err
 }
 
-// linger lets a batch fill while a burst is coming in: the first write after a quiet time goes at once, each following
-// one that is not full waits twice as long as the one before.
+// linger lets a batch fill while a burst is coming in or the budget is tight: the first write after a quiet time goes at
+// once, each following one that is not full waits twice as long as the one before.
 func (p *pass) linger(ctx context.Context, round int) error {
 	if p.batch == 1 {
 		return nil
 	}
-	until := time.Now().Add(min(25*time.Millisecond<<min(round, 8), maxLinger))
+	spare, err := p.spacing(ctx, p.c.Name)
+	if err != nil {
+		return err
+	}
+	wait := spare
+	if round > 0 {
+		wait = max(wait, min(25*time.Millisecond<<min(round, 8), maxLinger))
+	}
+	until := time.Now().Add(wait)
 	for {
 		due, _, err := store.Due(ctx, p.pool, p.c.Name, p.kind, p.batch)
 		if err != nil || due >= p.batch {

@@ -6,6 +6,7 @@ CREATE TABLE systems (
     adapter      text NOT NULL,
     mode         text NOT NULL DEFAULT 'live' CHECK (mode IN ('off', 'observe', 'dry_run', 'live')),
     settings     jsonb NOT NULL DEFAULT '{}',          -- not secret; secrets are in credentials
+    next_turn    timestamptz NOT NULL DEFAULT '-infinity', -- while the budget is tight: when single objects are read again
     created_at   timestamptz NOT NULL DEFAULT now(),
     updated_at   timestamptz NOT NULL DEFAULT now()
 );

@@ -52,7 +52,7 @@ func Vendor() adapters.Vendor {
 		Mapping: []adapters.Mapping{Mapping()},
 		Limits: []adapters.Limit{
 			{Name: "burst", Calls: 110, Per: 10 * time.Second},
-			{Name: "search", Calls: 5, Per: time.Second},
+			{Name: "search", Calls: 5, Per: time.Second, Extra: true},
 		},
 		Auth: adapters.AuthOAuth2,
 		OAuth: &adapters.OAuth{

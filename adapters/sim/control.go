@@ -31,7 +31,7 @@ func (s *Server) actions() []Action {
 		{"POST /_sim/merge", m{"type": typ, "winner": "1", "loser": "2"}, "a person merges two objects"},
 		{"POST /_sim/delete", m{"type": typ, "id": "1"}, "a person deletes or archives an object"},
 		{"POST /_sim/faults", m{"kind": "status", "path": "", "method": "", "status": 503, "retryAfter": 2, "count": 3},
-			"arms a fault; kinds: " + strings.Join(faultKinds, ", ") + "; with count, or rate 0..1, or neither: every time; delay for slow and delay_webhook"},
+			"arms a fault; kinds: " + strings.Join(faultKinds, ", ") + "; with count, or rate 0..1, or neither: every time; delay for slow and delay_webhook; afterCommit makes a status come after the work was done; body replaces the vendor's error"},
 		{"GET /_sim/faults", nil, "the faults and how often each happened"},
 		{"DELETE /_sim/faults", nil, "clears the faults"},
 		{"POST /_sim/webhooks", m{"url": "http://127.0.0.1:8080/webhooks/crm"}, "sets the webhook receiver"},

@@ -54,7 +54,7 @@ func LinkedRecords(ctx context.Context, db DB, system string, kind domain.Kind) 
 func WrittenRecords(ctx context.Context, db DB, system string) (int, error) {
 	var n int
 	err := db.QueryRow(ctx, `-- name: WrittenRecords
-		SELECT count(DISTINCT external_id) FROM history WHERE system = $1 AND action = 'linked' AND source IN ('projection', 'poll') AND note = 'written by Datum'`,
+		SELECT count(DISTINCT external_id) FROM history WHERE system = $1 AND action = 'linked' AND note IN ('written by Datum', 'our id in the record')`,
 		system).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("store.WrittenRecords: %w", err)

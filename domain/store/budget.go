@@ -148,7 +148,12 @@ type Budget struct {
 
 // Budgets returns the state of every limit of every system.
 func Budgets(ctx context.Context, db DB) (bs []Budget, err error) {
-	defer domain.Wrap(&err, "store.Budgets")
+	return BudgetsOf(ctx, db, "")
+}
+
+// BudgetsOf is Budgets for one system; "" is all.
+func BudgetsOf(ctx context.Context, db DB, system string) (bs []Budget, err error) {
+	defer domain.Wrap(&err, "store.BudgetsOf")
 	rows, err := db.Query(ctx, `-- name: Budgets
 		SELECT b.system, b.name, b.calls, b.per_ms,
 			CASE WHEN b.per_ms > 0 THEN (budget_used(b, clock_timestamp())).total
@@ -156,7 +161,8 @@ func Budgets(ctx context.Context, db DB) (bs []Budget, err error) {
 				WHERE l.system = b.system AND l.name = b.name AND l.expires_at > clock_timestamp()
 				AND p.heartbeat_at > clock_timestamp() - @timeout::interval) END AS used,
 			CASE WHEN b.blocked_until > clock_timestamp() THEN b.blocked_until END AS blocked_until
-		FROM budgets b ORDER BY b.system, b.name`, pgx.StrictNamedArgs{"timeout": ProcessTimeout})
+		FROM budgets b WHERE @system = '' OR b.system = @system ORDER BY b.system, b.name`,
+		pgx.StrictNamedArgs{"timeout": ProcessTimeout, "system": system})
 	if err != nil {
 		return nil, err
 	}

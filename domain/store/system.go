@@ -205,3 +205,17 @@ func DueReadings(ctx context.Context, db DB, system string, kind domain.Kind, po
 	}
 	return d, nil
 }
+
+// TakeTurn takes the next turn at reading from the system, after which there is none for d. If it is not yet time, it
+// returns how long to wait.
+func TakeTurn(ctx context.Context, db DB, system string, d time.Duration) (later time.Duration, err error) {
+	var seconds float64
+	err = db.QueryRow(ctx, `-- name: TakeTurn
+		WITH taken AS (UPDATE systems SET next_turn = clock_timestamp() + $2::interval WHERE name = $1 AND next_turn <= clock_timestamp() RETURNING 1)
+		SELECT CASE WHEN EXISTS (SELECT 1 FROM taken) THEN 0 ELSE greatest(extract(epoch FROM next_turn - clock_timestamp()), 0.01) END::float8
+		FROM systems WHERE name = $1`, system, d).Scan(&seconds)
+	if err != nil {
+		return 0, fmt.Errorf("store.TakeTurn: %w", err)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}

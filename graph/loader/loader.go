@@ -32,10 +32,10 @@ type Loaders struct {
 	Entities    *dataloader.Loader[string, *store.Entity]    // by id; nil if there is none
 	Records     *dataloader.Loader[string, []*store.Record]  // by entity
 	Projections *dataloader.Loader[string, []*store.Projection]
-	Cases       *dataloader.Loader[string, []store.Case] // open ones, by entity
-	CasesByID   *dataloader.Loader[string, *store.Case]  // nil if there is none
-	Systems     *dataloader.Loader[string, *store.System]
-	Health      *dataloader.Loader[string, *Health] // one for all systems: the key is ""
+	Cases       *dataloader.Loader[string, []store.Case]             // open ones, by entity
+	CasesByID   *dataloader.Loader[string, *store.Case]              // nil if there is none
+	Systems     *dataloader.Loader[string, map[string]*store.System] // all of them, by name: the key is ""
+	Health      *dataloader.Loader[string, *Health]                  // of all systems: the key is ""
 }
 
 // New returns fresh loaders that read from db.
@@ -77,13 +77,13 @@ func New(db store.DB) *Loaders {
 			}
 			return m, err
 		}),
-		Systems: one(func(ctx context.Context, _ []string) (map[string]*store.System, error) {
+		Systems: one(func(ctx context.Context, _ []string) (map[string]map[string]*store.System, error) {
 			ss, err := store.Systems(ctx, db) // there are few
 			m := make(map[string]*store.System, len(ss))
 			for i := range ss {
 				m[ss[i].Name] = &ss[i]
 			}
-			return m, err
+			return map[string]map[string]*store.System{"": m}, err
 		}),
 		Health: one(func(ctx context.Context, _ []string) (map[string]*Health, error) {
 			h, err := ReadHealth(ctx, db)
@@ -158,6 +158,14 @@ func group[T any](ctx context.Context, db store.DB, ids []string, read readMany[
 	return m, err
 }
 
+// Expect asks a loader for several keys at once and does not wait. The list that knows them uses it, so that they are
+// read in one statement however long the resolvers of its elements take to come for them.
+func Expect[V any](ctx context.Context, l *dataloader.Loader[string, V], keys []string) {
+	for _, k := range keys {
+		l.Load(ctx, k)
+	}
+}
+
 type contextKey struct{}
 
 // With returns a context that carries the loaders.
@@ -174,12 +182,14 @@ func From(ctx context.Context) *Loaders {
 	return l
 }
 
-// ForgetEntity makes the next read of an entity a fresh one, after it was changed.
-func (l *Loaders) ForgetEntity(ctx context.Context, id string) {
-	l.Customers.Clear(ctx, id)
-	l.Entities.Clear(ctx, id)
-	l.Records.Clear(ctx, id)
-	l.Projections.Clear(ctx, id)
-	l.Cases.Clear(ctx, id)
+// Forget makes every next read a fresh one: after a mutation, for the mutations beside it in the same request.
+func (l *Loaders) Forget() {
+	l.Customers.ClearAll()
+	l.Entities.ClearAll()
+	l.Records.ClearAll()
+	l.Projections.ClearAll()
+	l.Cases.ClearAll()
 	l.CasesByID.ClearAll()
+	l.Systems.ClearAll()
+	l.Health.ClearAll()
 }

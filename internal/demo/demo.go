@@ -31,6 +31,7 @@ type Datum struct {
 	Pool      *pgxpool.Pool
 	Engine    *jobs.Engine
 	PublicURL string // of the API, without a trailing slash
+	Start     func() // begins to serve and to work
 }
 
 // Result is the table at the end.
@@ -96,6 +97,7 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	if err := enter(s, bs); err != nil {
 		return err
 	}
+	d.Start()
 	for sys, sim := range map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting} {
 		if err := sim.SetWebhook(ctx, d.PublicURL+"/webhooks/"+sys); err != nil {
 			return err
