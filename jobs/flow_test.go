@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -39,5 +40,33 @@ func TestCustomerTravelsFromCRMToAccounting(t *testing.T) {
 	t.Log(string(b))
 	if s := r.xero.Stats(); s.Creates != 1 || s.Updates != 0 {
 		t.Errorf("xero: %d creates, %d updates", s.Creates, s.Updates)
+	}
+}
+
+func TestBackfillBringsWhatBothSystemsHold(t *testing.T) {
+	t.Parallel()
+	const n = 250
+	r := newRig(t, func(c *rigConfig) {
+		c.seed = func(r *rig) {
+			for i := range n {
+				_, err := r.crm.Put("companies", "", map[string]any{"name": fmt.Sprintf("Company %d Pty Ltd", i), "customer_email": fmt.Sprintf("c%d@example.com", i)})
+				must(t, err)
+				if i%2 == 0 {
+					_, err := r.xero.Put("contacts", "", map[string]any{"Name": fmt.Sprintf("Company %d Pty Ltd", i), "EmailAddress": fmt.Sprintf("c%d@example.com", i)})
+					must(t, err)
+				}
+			}
+		}
+	})
+	r.quiet(60 * time.Second)
+	if got := len(r.customers()); got != n {
+		t.Errorf("%d customers, want %d", got, n)
+	}
+	if s := r.xero.Stats(); s.Creates != n/2 || s.WriteCalls["POST /api.xro/2.0/Contacts"] > 4 {
+		left, err := store.Unlevel(context.Background(), r.pool, "accounting", "Customer")
+		t.Errorf("xero: %d creates in %v; %v %v", s.Creates, s.WriteCalls, left, err)
+	}
+	if s := r.crm.Stats(); s.Creates != 0 {
+		t.Errorf("hubspot: %d creates", s.Creates)
 	}
 }

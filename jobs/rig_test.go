@@ -47,6 +47,7 @@ type rigConfig struct {
 	hubLimits   hubspotsim.Limits
 	poll, sweep time.Duration
 	noHooks     bool
+	seed        func(r *rig) // puts objects into the vendors before Datum looks
 }
 
 func newRig(t testing.TB, opts ...rigOption) *rig {
@@ -86,11 +87,11 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	ctx := context.Background()
 	_, err = r.engine.Applier().Publish(ctx, 0, rc.policy, change.Surroundings{Adapters: r.engine.Adapters(), Carries: r.engine.Carries}, change.Cause{Actor: "test"})
 	must(t, err)
-	for _, lim := range []string{"burst", "search"} {
-		_ = lim
-	}
 	r.connect("crm", crmURL, r.crm.Credentials(), map[string]string{"limit.burst": "100000", "limit.search": "10000"})
 	r.connect("accounting", xeroURL, r.xero.Credentials(), map[string]string{"limit.minute": "100000", "limit.day": "1000000", "limit.concurrent": "50"})
+	if rc.seed != nil {
+		rc.seed(r)
+	}
 	if !rc.noHooks {
 		must(t, r.crm.SetWebhook(ctx, r.web.URL+"/webhooks/crm"))
 		must(t, r.xero.SetWebhook(ctx, r.web.URL+"/webhooks/accounting"))

@@ -90,14 +90,32 @@ func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind) e
 		}
 	}
 	if due.Ready {
-		return e.ready(ctx, c, kind)
+		if err := e.ready(ctx, c, kind); err != nil {
+			return err
+		}
+	}
+	// Again and again, for a change that parked its projection while the system was just becoming ready.
+	n := int64(0)
+	if due.IsReady || due.Ready {
+		if n, err = store.Unpark(ctx, e.pool, c.Name, kind, domain.Unready); err != nil {
+			return err
+		}
+	}
+	if c.Mode == store.ModeLive {
+		m, err := store.Unpark(ctx, e.pool, c.Name, kind, dryRun)
+		if err != nil {
+			return err
+		}
+		n += m
+	}
+	if n > 0 {
+		return e.wakeProject(ctx, c.Name, kind, 0)
 	}
 	return nil
 }
 
 // ready lets new records be created in a system, now that everything it held is known.
 func (e *Engine) ready(ctx context.Context, c *connected, kind domain.Kind) error {
-	var n int64
 	err := store.Transact(ctx, e.pool, func(tx pgx.Tx) error {
 		at, err := store.CursorFor(ctx, tx, c.Name, kind, "changes", true)
 		if err != nil || at.Ready {
@@ -109,20 +127,13 @@ func (e *Engine) ready(ctx context.Context, c *connected, kind domain.Kind) erro
 		}
 		b := &pgx.Batch{}
 		store.QueueEvent(b, store.TopicSystem, "", c.Name, "ready", "")
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return err
-		}
-		n, err = store.Unpark(ctx, tx, c.Name, kind, domain.Unready)
-		return err
+		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return err
 	}
-	e.log.InfoContext(ctx, "first complete reading done", "system", c.Name, "kind", kind, "waiting", n)
+	e.log.InfoContext(ctx, "first complete reading done", "system", c.Name, "kind", kind)
 	e.applier.Ring()
-	if n > 0 {
-		return e.wakeProject(ctx, c.Name, kind, 0)
-	}
 	return nil
 }
 
@@ -245,11 +256,6 @@ func (e *Engine) SetMode(ctx context.Context, system string, mode store.Mode, ca
 		return err
 	}
 	for _, kind := range c.kinds() {
-		if mode == store.ModeLive {
-			if _, err := store.Unpark(ctx, e.pool, system, kind, dryRun); err != nil {
-				return err
-			}
-		}
 		if err := e.wakeProject(ctx, system, kind, 0); err != nil {
 			return err
 		}

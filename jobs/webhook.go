@@ -38,7 +38,7 @@ func (e *Engine) Webhooks() http.Handler {
 		}
 		status, err := e.receive(r.Context(), secrets, system, adapters.Webhook{Method: r.Method, URL: e.externalURL(system, r), Header: r.Header, Body: body, At: time.Now().UTC()})
 		if err != nil {
-			e.log.WarnContext(r.Context(), "webhook not taken", "system", system, "status", status, "code", domain.CodeOf(err), "error", err)
+			e.log.InfoContext(r.Context(), "webhook not taken", "system", system, "status", status, "code", domain.CodeOf(err), "error", err)
 			http.Error(w, http.StatusText(status), status)
 			return
 		}

@@ -96,7 +96,13 @@ func (r *run) record(in Incoming) (Result, error) {
 		return res.Result, err
 	}
 	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, changed: changed,
-		wrote: in.Wrote, dirty: adopted}
+		dirty: adopted}
+	if in.Source == FromProjection {
+		s.answered = true
+		if old == nil || !rec.ModifiedAt.Before(old.ModifiedAt) {
+			s.wrote = in.Wrote
+		}
+	}
 	out, err := s.settle()
 	out.Created = res.Created
 	out.Cases = append(res.Cases, out.Cases...)
@@ -138,13 +144,15 @@ func merge(in Incoming, old *store.Record) (*store.Record, map[domain.Field]bool
 			return nil, nil
 		}
 	} else {
+		if rec.ModifiedAt.Before(old.ModifiedAt) {
+			return old.Clone(), changed // what was seen since the write has it in it
+		}
 		for f, v := range rec.Values {
 			if _, ours := in.Wrote[f]; !ours && v == in.Base[f] {
-				rec.Values[f] = old.Values[f]
+				if rec.Values[f] = old.Values[f]; rec.Values[f] == "" {
+					delete(rec.Values, f)
+				}
 			}
-		}
-		if rec.ModifiedAt.Before(old.ModifiedAt) {
-			rec.ModifiedAt, rec.Version, rec.Raw = old.ModifiedAt, "", old.Raw
 		}
 	}
 	cur := old.Clone()

@@ -22,7 +22,9 @@ type settlement struct {
 
 	touched *store.Record         // the record that has just been seen, nil if none
 	changed map[domain.Field]bool // its fields that changed with that
-	wrote   domain.Values         // what our own write has just set in it
+	// answered says that the record is the answer to our own write, and wrote are the values that it set.
+	answered bool
+	wrote    domain.Values
 
 	res    ownership.Resolution
 	golden domain.Values
@@ -40,6 +42,10 @@ func (s *settlement) settle() (linkResult, error) {
 	if s.touched != nil {
 		s.touched.EntityID = e.ID
 		s.dirty[s.touched] = true
+		for f := range s.changed {
+			// Known before anything is resolved: a copy must not speak for itself, and somebody's own word must.
+			s.touched.Echo[f] = s.ours(s.touched, f)
+		}
 	}
 	s.resolve()
 	if s.confirmPins() {
@@ -68,11 +74,11 @@ func (s *settlement) settle() (linkResult, error) {
 func (s *settlement) resolve() {
 	cs := make([]ownership.Contribution, 0, len(s.st.Records))
 	for _, rec := range s.st.Records {
-		if rec.MergedInto != "" {
-			continue // its survivor speaks
+		if s.superseded(rec) {
+			continue
 		}
 		c := ownership.Contribution{System: rec.System, ExternalID: rec.ExternalID, Values: rec.Values, Echo: rec.Echo, Deleted: rec.Deleted}
-		if rec.Deleted && rec.System == s.kp.Owner {
+		if rec.Deleted && rec.MergedInto == "" && rec.System == s.kp.Owner {
 			// The owner of the kind has deleted it: everybody else archives theirs.
 			c.Values = rec.Values.Clone()
 			c.Values["status"] = domain.TextValue("ARCHIVED")
@@ -87,12 +93,35 @@ func (s *settlement) resolve() {
 	s.golden = s.res.Values()
 }
 
+// superseded reports whether the record was merged into another one of the entity, which speaks for it. Until that one has
+// been seen, the last word of the merged one counts.
+func (s *settlement) superseded(rec *store.Record) bool {
+	return rec.MergedInto != "" && slices.ContainsFunc(s.st.Records, func(r *store.Record) bool {
+		return r.System == rec.System && r.ExternalID == rec.MergedInto
+	})
+}
+
+// ours reports whether the record's value is what our own write has put there: its answer, or a value sent whose outcome is
+// not known yet.
+func (s *settlement) ours(rec *store.Record, f domain.Field) bool {
+	if rec == s.touched && s.answered {
+		_, wrote := s.wrote[f]
+		return wrote
+	}
+	p := s.st.Projections[rec.System]
+	if p == nil {
+		return false
+	}
+	v, sent := p.Sent[f]
+	return sent && equal(s.fitOne(rec.System, f, v), rec.Values[f])
+}
+
 // primary returns the live record that speaks for the system, nil if there is none; gone says that there was one and it
 // was deleted there.
 func (s *settlement) primary(system string) (rec *store.Record, gone bool) {
 	var cs []ownership.Contribution
 	for _, r := range s.st.Records {
-		if r.System == system && r.MergedInto == "" {
+		if r.System == system && !s.superseded(r) {
 			cs = append(cs, ownership.Contribution{System: system, ExternalID: r.ExternalID, Deleted: r.Deleted})
 		}
 	}
@@ -189,17 +218,13 @@ func (s *settlement) judge() {
 		native := s.pol.Adapter(rec.System) == ownership.Native
 		prim, _ := s.primary(rec.System)
 		writable := s.writable(rec.System)
-		var sent domain.Values
-		if p := s.st.Projections[rec.System]; p != nil {
-			sent = p.Sent
-		}
-		if rec == s.touched && s.wrote != nil {
-			sent = s.wrote
+		if c := s.kp.Replicate[rec.System]; c == "" || c == ownership.Never {
+			writable = nil
 		}
 		fit := s.carrier.Fit(s.pol.Adapter(rec.System), s.kp.Kind, s.golden)
 		before := rec.Clone()
 		for _, f := range rec.Values.Fields() {
-			s.judgeField(rec, f, fit[f], native, rec == prim, writable[f], sent)
+			s.judgeField(rec, f, fit[f], native, rec == prim, writable[f])
 		}
 		if !maps.Equal(before.Confirmed, rec.Confirmed) || !maps.Equal(before.Held, rec.Held) || !maps.Equal(before.Echo, rec.Echo) {
 			s.dirty[rec] = true
@@ -208,24 +233,28 @@ func (s *settlement) judge() {
 }
 
 // judgeField compares one field with golden as far as the system can hold it.
-func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Value, native, primary, writable bool, sent domain.Values) {
+func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Value, native, primary, writable bool) {
 	theirs, g := rec.Values[f], s.res.Fields[f]
-	touched := rec == s.touched && s.changed[f]
 	if equal(theirs, g.Value) || equal(theirs, fit) {
-		rec.Confirmed[f] = theirs
 		delete(rec.Held, f)
-		if g.ExternalID != rec.ExternalID || g.System != rec.System {
-			rec.Echo[f] = true
+		if g.ExternalID == rec.ExternalID && g.System == rec.System {
+			// Its own word. It has agreed to nobody else's, and will be heard when somebody else's comes to count.
+			delete(rec.Confirmed, f)
+			rec.Echo[f] = false
+		} else {
+			rec.Confirmed[f], rec.Echo[f] = theirs, true
 		}
 		return
 	}
-	if v, ok := sent[f]; ok && equal(s.fitOne(rec.System, f, v), theirs) {
-		// Our own write, seen before or after its outcome was known: not somebody's edit.
+	if s.ours(rec, f) {
+		// Seen before or after its outcome was known, or as the vendor has changed it: not somebody's edit.
 		rec.Confirmed[f], rec.Echo[f] = theirs, true
+		delete(rec.Held, f)
 		return
 	}
-	if touched {
-		rec.Echo[f] = false
+	if rec == s.touched && s.changed[f] && g.Owner == rec.System && g.Why == ownership.ByPin && primary {
+		s.history(&s.st.Entity, store.History{Action: store.ActionRestored, Field: f, Old: theirs, New: g.Value, System: rec.System, ExternalID: rec.ExternalID,
+			Owner: g.Owner, Why: string(g.Why), Note: "a decision that " + rec.System + " has not confirmed yet is written over it: " + s.st.Pins[f].Reason})
 	}
 	if native || !primary || g.Owner == rec.System {
 		return
@@ -233,34 +262,28 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	confirmed, known := rec.Confirmed[f]
 	edited := known && !equal(theirs, confirmed) || !known && !theirs.Empty()
 	if !edited {
+		delete(rec.Held, f) // taken back
 		return
 	}
 	rule := s.kp.Rule(f, s.res.Stage)
 	others := rule.Others
-	if !writable {
-		others = ownership.Keep // it could not be restored
+	if !writable && others == ownership.Restore {
+		others = ownership.Keep
 	}
 	h := store.History{Field: f, Old: theirs, New: g.Value, System: rec.System, ExternalID: rec.ExternalID, Owner: g.Owner, Why: string(others)}
-	held, isHeld := rec.Held[f]
-	switch others {
-	case ownership.Restore:
-		delete(rec.Held, f)
-		h.Action, h.Note = store.ActionRestored, fmt.Sprintf("%s does not own %s; the value of %s is written back", rec.System, f, g.Owner)
-		s.history(&s.st.Entity, h)
-		// The edit is answered: what is there now is no longer taken for an edit when golden changes again.
-		rec.Confirmed[f] = theirs
-	case ownership.Keep:
-		if !isHeld || held.Value != theirs || held.Others != string(ownership.Keep) {
-			rec.Held[f] = store.Held{Value: theirs, Others: string(ownership.Keep)}
+	if held := (store.Held{Value: theirs, Others: string(others)}); rec.Held[f] != held {
+		rec.Held[f] = held
+		switch others {
+		case ownership.Restore:
+			h.Action, h.Note = store.ActionRestored, fmt.Sprintf("%s does not own %s; the value of %s is written back", rec.System, f, g.Owner)
+		case ownership.Keep:
 			h.Action, h.Note = store.ActionKept, fmt.Sprintf("a local variation in %s", rec.System)
-			s.history(&s.st.Entity, h)
-		}
-	case ownership.Propose:
-		if !isHeld || held.Value != theirs || held.Others != string(ownership.Propose) {
-			rec.Held[f] = store.Held{Value: theirs, Others: string(ownership.Propose)}
+		case ownership.Propose:
 			h.Action, h.Note = store.ActionProposed, fmt.Sprintf("%s owns %s; a person decides", g.Owner, f)
-			s.history(&s.st.Entity, h)
 		}
+		s.history(&s.st.Entity, h)
+	}
+	if others == ownership.Propose {
 		s.openConflict(rec.System, rec.ExternalID, f, theirs, g)
 	}
 }
@@ -367,13 +390,13 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 		if carried && (equal(theirs, g.Value) || equal(theirs, fit[f])) {
 			continue
 		}
-		if !carried && (g.Value.Empty() || !hasIssue(rec, f)) {
-			continue // this object does not carry the field; or its value cannot be read and there is nothing better
+		if !carried && (g.Value.Empty() || !hasIssue(rec, f) || s.kp.Rule(f, s.res.Stage).Others != ownership.Restore) {
+			continue // this object does not carry the field; or its value cannot be read and a person has to see to it
 		}
 		if g.Owner == system && g.Why != ownership.ByPin {
 			continue
 		}
-		if h, ok := rec.Held[f]; ok && h.Value == theirs && g.Why != ownership.ByPin {
+		if h, ok := rec.Held[f]; ok && h.Value == theirs && h.Others != string(ownership.Restore) && g.Why != ownership.ByPin {
 			continue
 		}
 		d[f] = g.Value
@@ -444,16 +467,13 @@ func (s *settlement) park(p *store.Projection, diff domain.Values, code domain.C
 // bump makes the projection pending. A refused one stays refused while it would ask for the same again, and a value that
 // the vendor took and shows differently is refused too: writing it again and again would never end.
 func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Record) {
-	if rec != nil && rec == s.touched && s.wrote != nil {
-		for f, v := range s.wrote {
-			if d, still := diff[f]; still && d == v {
-				p.Status, p.ErrorCode, p.Diff = store.Refused, domain.Invalid, diff
-				p.Error = fmt.Sprintf("%s was written and %s shows something else: %s instead of %s", f, p.System, clip(rec.Values[f]), clip(v))
-				s.save(p)
-				s.refusedCase(p)
-				return
-			}
-		}
+	if rec != nil && rec == s.touched && s.hasWritten(diff) {
+		f := diff.Fields()[0]
+		p.Status, p.ErrorCode, p.Diff = store.Refused, domain.Invalid, diff
+		p.Error = fmt.Sprintf("%s was written and %s shows something else: %s instead of %s", f, p.System, clip(rec.Values[f]), clip(diff[f]))
+		s.save(p)
+		s.refusedCase(p)
+		return
 	}
 	same := maps.Equal(p.Diff, diff)
 	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && p.ErrorCode == "DRY_RUN" && same {
@@ -464,6 +484,16 @@ func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Re
 	p.DesiredVersion++
 	s.save(p)
 	s.wakes = append(s.wakes, Wake{System: p.System, Kind: p.Kind, EntityID: p.EntityID, Lane: p.Lane})
+}
+
+// hasWritten reports whether our own write, whose answer the record is, said all of this.
+func (s *settlement) hasWritten(diff domain.Values) bool {
+	for f, v := range diff {
+		if w, ok := s.wrote[f]; !ok || w != v {
+			return false
+		}
+	}
+	return true
 }
 
 func clip(v domain.Value) string {

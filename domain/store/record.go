@@ -20,14 +20,15 @@ type Record struct {
 	EntityID string // "" while unlinked
 
 	Confirmed domain.Values         // per field, the last value that was equal to golden
-	Held      map[domain.Field]Held // fields left alone although they differ
+	Held      map[domain.Field]Held // edits that have been answered
 	Echo      map[domain.Field]bool // fields whose value is a copy of golden
 }
 
-// Held is a non-owner's value that stays in its system: a proposal that waits for a decision, or a local variation.
+// Held is a non-owner's edit that has been answered: a proposal that waits for a decision, a local variation, or a value
+// that is going to be written over.
 type Held struct {
 	Value  domain.Value `json:"value"`
-	Others string       `json:"others"` // propose or keep
+	Others string       `json:"others"` // propose, keep or restore
 }
 
 const recordColumns = `system, kind, external_id, coalesce(entity_id, '') AS entity_id, canonical_id, version,

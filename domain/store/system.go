@@ -187,7 +187,8 @@ func UnseenRecords(ctx context.Context, db DB, system string, kind domain.Kind, 
 // DueReading says which readings of a system and kind are due.
 type DueReading struct {
 	Pull, Sweep bool
-	Ready       bool // the first pass is done and everything it brought is applied
+	Ready       bool // the first pass is done and everything it brought is applied, but this is not noted yet
+	IsReady     bool // it is noted
 }
 
 // DueReadings compares the cursors with the intervals.
@@ -198,8 +199,9 @@ func DueReadings(ctx context.Context, db DB, system string, kind domain.Kind, po
 			coalesce(bool_or(c.ready), false) AND NOT EXISTS (SELECT 1 FROM cursors s WHERE s.system = $1 AND s.kind = $2 AND s.name = 'sweep'
 				AND s.finished_at > now() - $4::interval) AND coalesce(bool_or(c.ready_at < now() - $4::interval), false),
 			coalesce(bool_or(c.finished_at IS NOT NULL AND NOT c.ready AND NOT EXISTS (SELECT 1 FROM signals g
-				WHERE g.system = $1 AND g.status = 'pending' AND g.received_at <= c.finished_at)), false)
-		FROM cursors c WHERE c.system = $1 AND c.kind = $2 AND c.name = 'changes'`, system, kind, poll, sweep).Scan(&d.Pull, &d.Sweep, &d.Ready)
+				WHERE g.system = $1 AND g.status = 'pending' AND g.received_at <= c.finished_at)), false),
+			coalesce(bool_or(c.ready), false)
+		FROM cursors c WHERE c.system = $1 AND c.kind = $2 AND c.name = 'changes'`, system, kind, poll, sweep).Scan(&d.Pull, &d.Sweep, &d.Ready, &d.IsReady)
 	if err != nil {
 		return d, fmt.Errorf("store.DueReadings: %w", err)
 	}

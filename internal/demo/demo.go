@@ -97,6 +97,7 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	if err := enter(s, bs); err != nil {
 		return err
 	}
+	pause(ctx, time.Second) // HubSpot's search trails behind what was entered
 	d.Start()
 	for sys, sim := range map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting} {
 		if err := sim.SetWebhook(ctx, d.PublicURL+"/webhooks/"+sys); err != nil {
