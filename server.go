@@ -178,7 +178,7 @@ func (c *command) open(work bool, database func(context.Context, *pgdev.Cluster)
 		return a, domain.Errorf(domain.Invalid, "DATABASE_URL cannot be read: %w", err)
 	}
 	pc.MaxConns = max(pc.MaxConns, 24)
-	pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithTrimSQLInSpanName())
+	pc.ConnConfig.Tracer = otelpgx.NewTracer()
 	if a.pool, err = pgxpool.NewWithConfig(c.ctx, pc); err != nil {
 		return a, err
 	}

@@ -53,12 +53,11 @@ type Engine struct {
 	process   store.Process
 	exchanges *ExchangeWriter
 
-	mu       sync.Mutex
-	systems  map[string]*connected
-	queues   map[string]bool
-	stop     context.CancelFunc
-	stopped  sync.WaitGroup
-	queueErr error
+	mu      sync.Mutex
+	systems map[string]*connected
+	queues  map[string]bool
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
 }
 
 // connected is an open adapter of one system.
@@ -101,6 +100,8 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	e.applier = change.New(cfg.Pool, queue{e}, carrier{e}, cfg.Ring, cfg.Log)
 	rc := &river.Config{
+		// What a job says of who runs it is the process, so that the jobs of a dead one can be told.
+		ID:     e.process.ID,
 		Logger: slog.New(quieter{cfg.Log.Handler()}),
 		// Vendor calls end before jobs do, and a job whose process died is taken over soon after it would have ended.
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: 90 * time.Second,

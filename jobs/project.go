@@ -191,10 +191,9 @@ func (p *pass) linger(ctx context.Context, round int) error {
 // item is one claimed projection on its way.
 type item struct {
 	*store.Projection
-	entity  store.Entity
-	base    *store.Record
-	write   adapters.Write
-	written bool // a call that contains it was made
+	entity store.Entity
+	base   *store.Record
+	write  adapters.Write
 }
 
 // round claims a batch, settles what an earlier crash left open, and writes the rest. wait says how long the system wants

@@ -139,6 +139,9 @@ func (e *Engine) ready(ctx context.Context, c *connected, kind domain.Kind) erro
 
 // wakeStranded wakes work that is due and that nobody is at: what a crash, or a swallowed wake-up, has left behind.
 func (e *Engine) wakeStranded(ctx context.Context) error {
+	if _, err := store.FreeJobs(ctx, e.pool); err != nil {
+		return err
+	}
 	stranded, err := store.Stranded(ctx, e.pool, 3*time.Second)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func RefusedCase(p *store.Projection, name, correlationID string) store.Case {
 }
 
 // cases opens cases for values that cannot be used, and closes those that the world has overtaken.
-func (s *settlement) cases() {
+func (s *settlement) cases() error {
 	wanted := map[string]bool{}
 	for _, rec := range s.st.Records {
 		if rec.Deleted {
@@ -92,6 +92,11 @@ func (s *settlement) cases() {
 			if i := slices.IndexFunc(s.st.Cases, func(c store.Case) bool { return c.DedupeKey == key }); i >= 0 && s.st.Cases[i].Detail.Theirs == domain.TextValue(is.Value) {
 				continue
 			}
+			if ignored, err := store.CaseIgnored(s.ctx, s.tx, key, domain.TextValue(is.Value)); err != nil {
+				return err
+			} else if ignored {
+				continue
+			}
 			c := store.Case{ID: domain.NewID("case"), Kind: store.CaseInvalid, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: rec.System,
 				ExternalID: rec.ExternalID, Field: is.Field, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
 				Title: fmt.Sprintf("%s: the %s in %s cannot be used", nameOf(s.golden), is.Field, rec.System),
@@ -103,7 +108,7 @@ func (s *settlement) cases() {
 			s.out.Cases = append(s.out.Cases, c.ID)
 		}
 	}
-	for _, c := range s.st.Cases {
+	for _, c := range slices.Clone(s.st.Cases) {
 		overtaken := (c.Kind == store.CaseConflict && !strings.HasPrefix(c.ExternalID, "proposal:") || c.Kind == store.CaseInvalid) && !wanted[c.DedupeKey]
 		if c.Kind == store.CaseConflict && strings.HasPrefix(c.ExternalID, "proposal:") && equal(c.Detail.Theirs, s.golden[c.Field]) {
 			overtaken = true
@@ -112,6 +117,7 @@ func (s *settlement) cases() {
 			s.endCase(c.ID, "closed", "no longer so", "")
 		}
 	}
+	return nil
 }
 
 func (s *settlement) endCase(id, status, resolution, by string) {
@@ -258,7 +264,7 @@ func (a *Applier) Retry(ctx context.Context, entityID, system string, cause Caus
 			if p == nil {
 				return domain.Errorf(domain.NotFound, "%s has no projection to %s", entityID, system)
 			}
-			for _, c := range s.st.Cases {
+			for _, c := range slices.Clone(s.st.Cases) {
 				if c.Kind == store.CaseRefused && c.System == system {
 					s.endCase(c.ID, "resolved", ChoiceRetry, cause.Actor)
 				}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -199,6 +200,9 @@ func (r *run) update(e Edit, res *Result) error {
 	if e.normalise(res); len(res.Refused) > 0 {
 		return nil
 	}
+	if err := r.lockKeysOf(e); err != nil {
+		return err
+	}
 	st, pol, err := r.lock(e.EntityID)
 	if err != nil {
 		return err
@@ -245,18 +249,52 @@ func (r *run) update(e Edit, res *Result) error {
 		r.history(&st.Entity, store.History{Action: store.ActionKept, Field: f, Old: e.Fields[f], New: s.golden[f], System: e.System,
 			Owner: s.res.Fields[f].Owner, Note: "a local variation in " + e.System})
 	}
+	var cases []string
 	if len(contributed) > 0 {
-		s.contribute(e.System, contributed)
-		if native {
-			keys := texts(match.Keys(e.Kind, s.touched.Values))
-			store.QueueMatchKeys(r.batch, e.System, e.Kind, s.touched.ExternalID, keys)
+		if cases, err = s.contributeKeyed(e.System, contributed); err != nil {
+			return err
 		}
 	}
 	out, err := s.settle()
 	proposed := res.Proposed
 	*res = out.Result
-	res.Proposed = proposed
+	res.Proposed, res.Cases = proposed, append(cases, res.Cases...)
 	return err
+}
+
+// contributeKeyed is contribute to an entity that exists: the values may be the strong keys of another one.
+func (s *settlement) contributeKeyed(system string, values domain.Values) (cases []string, err error) {
+	var before []match.Key
+	for _, rec := range s.st.Records {
+		if rec.System == system {
+			before = match.Keys(s.kp.Kind, rec.Values)
+		}
+	}
+	s.contribute(system, values)
+	now := match.Keys(s.kp.Kind, s.touched.Values)
+	store.QueueMatchKeys(s.batch, system, s.kp.Kind, s.touched.ExternalID, texts(now))
+	return s.gained(s.touched, before, now)
+}
+
+// lockKeysOf locks the strong keys that a native system's record will have after the edit, before anything else is locked.
+func (r *run) lockKeysOf(e Edit) error {
+	recs, err := store.RecordsOf(r.ctx, r.tx, []string{e.EntityID})
+	if err != nil {
+		return err
+	}
+	v := domain.Values{}
+	for _, rec := range recs {
+		if rec.System == e.System && rec.ExternalID == e.EntityID {
+			v = rec.Values
+		}
+	}
+	before := match.Keys(e.Kind, v)
+	maps.Copy(v, e.Fields)
+	keys := match.Keys(e.Kind, v)
+	if slices.Equal(keys, before) {
+		return nil
+	}
+	return store.LockKeys(r.ctx, r.tx, e.Kind, texts(keys))
 }
 
 func atStage(stage string) string {

@@ -29,7 +29,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 		return res, err
 	}
 	if cur.Deleted {
-		return res, nil
+		return res, r.closeUnlinked(cur, "deleted in "+in.System)
 	}
 	var rivals []store.Match
 	if domain.KindOfID(cur.CanonicalID) == cur.Kind {
@@ -66,12 +66,23 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 		return res, err
 	}
 	if !pol.Kind(cur.Kind).MayCreate(in.System) {
-		store.QueueCase(r.batch, store.Case{ID: domain.NewID("case"), Kind: store.CaseUnlinked, EntityKind: cur.Kind, System: in.System,
-			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: unlinkedKey(in.System, cur.ExternalID),
+		key := unlinkedKey(in.System, cur.ExternalID)
+		open, err := store.OpenCaseByKey(r.ctx, r.tx, key)
+		if err != nil || open != nil {
+			return res, err
+		}
+		if ignored, err := store.CaseDecided(r.ctx, r.tx, key, ChoiceIgnore); err != nil || ignored {
+			return res, err
+		}
+		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseUnlinked, EntityKind: cur.Kind, System: in.System,
+			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: key,
 			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), nameOf(cur.Values)),
 			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same ABN, or e-mail and name", in.System, cur.Kind),
-				Next: "create it from this record, link it to an existing one, or ignore it"},
-			Choices: []string{"create", "ignore"}})
+				Next: "create it from this record, or ignore it; it is linked by itself once it shares an ABN, or e-mail and name, with one"},
+			Choices: []string{ChoiceCreate, ChoiceIgnore}}
+		store.QueueCase(r.batch, c)
+		store.QueueEvent(r.batch, store.TopicCase, "", in.System, c.ID, in.CorrelationID)
+		res.Cases = append(res.Cases, c.ID)
 		return res, nil
 	}
 	ki, ok := cur.Kind.Info()
@@ -113,12 +124,8 @@ func (r *run) adopt(st *state, cur *store.Record, keys []match.Key) (map[*store.
 		st.put(f)
 		adopted[f] = true
 		r.history(&st.Entity, store.History{Action: store.ActionLinked, System: f.System, ExternalID: f.ExternalID, Note: "same " + describeKeys(texts(keys))})
-		open, err := store.OpenCaseByKey(r.ctx, r.tx, unlinkedKey(f.System, f.ExternalID))
-		if err != nil {
+		if err := r.closeUnlinked(f, "linked to "+st.Entity.ID); err != nil {
 			return nil, err
-		}
-		if open != nil {
-			store.QueueCaseEnd(r.batch, open.ID, "closed", "linked to "+st.Entity.ID, "")
 		}
 	}
 	return adopted, nil
@@ -126,10 +133,46 @@ func (r *run) adopt(st *state, cur *store.Record, keys []match.Key) (map[*store.
 
 func unlinkedKey(system, externalID string) string { return "unlinked|" + system + "|" + externalID }
 
+// closeUnlinked closes the case of a record that is no longer waiting for an entity.
+func (r *run) closeUnlinked(rec *store.Record, why string) error {
+	open, err := store.OpenCaseByKey(r.ctx, r.tx, unlinkedKey(rec.System, rec.ExternalID))
+	if err != nil || open == nil {
+		return err
+	}
+	store.QueueCaseEnd(r.batch, open.ID, "closed", why, "")
+	store.QueueEvent(r.batch, store.TopicCase, rec.EntityID, rec.System, open.ID, r.cause.CorrelationID)
+	return nil
+}
+
+// gained opens a case for every other entity with which a linked record has come to share a strong key.
+func (r *run) gained(cur *store.Record, before, now []match.Key) (cases []string, err error) {
+	fresh := slices.DeleteFunc(slices.Clone(now), func(k match.Key) bool { return slices.Contains(before, k) })
+	matches, err := store.MatchesFor(r.ctx, r.tx, cur.Kind, texts(fresh), cur.System, cur.ExternalID)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range matches {
+		if m.EntityID == cur.EntityID {
+			continue
+		}
+		id, err := r.duplicateCase(cur, cur.EntityID, m)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			cases = append(cases, id)
+		}
+	}
+	return cases, nil
+}
+
 // duplicateCase opens a case that two entities may be one, unless a person has decided that they are not.
 func (r *run) duplicateCase(cur *store.Record, id string, m store.Match) (string, error) {
 	key := duplicateKey(id, m.EntityID)
 	if decided, err := store.CaseDecided(r.ctx, r.tx, key, ChoiceDifferent); err != nil || decided {
+		return "", err
+	}
+	if open, err := store.OpenCaseByKey(r.ctx, r.tx, key); err != nil || open != nil {
 		return "", err
 	}
 	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDuplicate, EntityKind: cur.Kind, EntityID: id, OtherID: m.EntityID,

@@ -3,6 +3,7 @@ package change
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,6 +46,7 @@ func (a *Applier) RecordTx(ctx context.Context, tx pgx.Tx, in Incoming) (res Res
 }
 
 func (r *run) record(in Incoming) (Result, error) {
+	in.Record.Issues = storable(in.Record.Issues)
 	rec := in.Record
 	if rec.ExternalID == "" || rec.Kind == "" {
 		return Result{}, domain.Errorf(domain.Internal, "%s: a record without kind or id was handed over", in.System)
@@ -64,12 +66,20 @@ func (r *run) record(in Incoming) (Result, error) {
 	if cur == nil {
 		return Result{EntityID: old.EntityID, Stale: true}, nil
 	}
-	if cur.Deleted && old == nil {
-		return Result{}, nil // gone before it was ever seen
+	if cur.Deleted && cur.MergedInto == "" && old == nil {
+		store.QueueRecord(r.batch, cur) // gone before it was ever seen: an older state of it must not bring it back
+		return Result{}, nil
 	}
 	res, err := r.link(in, cur, keys)
 	if err != nil {
 		return res.Result, err
+	}
+	if old != nil && old.EntityID != "" && !cur.Deleted {
+		cases, err := r.gained(cur, match.Keys(rec.Kind, old.Values), keys)
+		if err != nil {
+			return res.Result, err
+		}
+		res.Cases = append(res.Cases, cases...)
 	}
 	store.QueueMatchKeys(r.batch, in.System, rec.Kind, rec.ExternalID, texts(keys))
 	if cur.EntityID == "" {
@@ -109,6 +119,16 @@ func (r *run) record(in Incoming) (Result, error) {
 	return out.Result, err
 }
 
+// storable returns the issues without NUL characters, which the database cannot hold.
+func storable(issues []domain.Issue) []domain.Issue {
+	issues = slices.Clone(issues)
+	for i := range issues {
+		issues[i].Value = strings.ReplaceAll(issues[i].Value, "\x00", "\uFFFD")
+		issues[i].Message = strings.ReplaceAll(issues[i].Message, "\x00", "\uFFFD")
+	}
+	return issues
+}
+
 // linkResult is a Result with a note on how the record found its entity.
 type linkResult struct {
 	Result
@@ -140,7 +160,7 @@ func merge(in Incoming, old *store.Record) (*store.Record, map[domain.Field]bool
 		return cur, changed
 	}
 	if in.Source != FromProjection {
-		if rec.ModifiedAt.Before(old.ModifiedAt) || rec.ModifiedAt.Equal(old.ModifiedAt) && rec.FetchedAt.Before(old.FetchedAt) {
+		if rec.ModifiedAt.Before(old.ModifiedAt) || (rec.ModifiedAt.Equal(old.ModifiedAt) || old.Deleted) && rec.FetchedAt.Before(old.FetchedAt) {
 			return nil, nil
 		}
 	} else {

@@ -55,7 +55,9 @@ func (s *settlement) settle() (linkResult, error) {
 		return linkResult{}, err
 	}
 	s.judge()
-	s.cases()
+	if err := s.cases(); err != nil {
+		return linkResult{}, err
+	}
 	if err := s.project(); err != nil {
 		return linkResult{}, err
 	}

@@ -118,6 +118,18 @@ func CaseDecided(ctx context.Context, db DB, dedupeKey, resolution string) (bool
 	return ok, nil
 }
 
+// CaseIgnored reports whether a person has said to ignore the case with the dedupe key while the other side says theirs.
+func CaseIgnored(ctx context.Context, db DB, dedupeKey string, theirs domain.Value) (bool, error) {
+	var ok bool
+	err := db.QueryRow(ctx, `-- name: CaseIgnored
+		SELECT EXISTS (SELECT 1 FROM cases WHERE dedupe_key = $1 AND status = 'resolved' AND resolution = 'ignore'
+			AND coalesce(detail -> 'theirs', 'null') = $2::jsonb)`, dedupeKey, theirs).Scan(&ok)
+	if err != nil {
+		return false, fmt.Errorf("store.CaseIgnored: %w", err)
+	}
+	return ok, nil
+}
+
 // OpenCaseByKey returns the open case with the dedupe key, nil if there is none.
 func OpenCaseByKey(ctx context.Context, db DB, dedupeKey string) (*Case, error) {
 	rows, err := db.Query(ctx, `-- name: OpenCaseByKey

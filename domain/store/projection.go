@@ -144,7 +144,7 @@ type Release struct {
 	Status           ProjectionStatus // "" leaves it
 	RetryIn          time.Duration    // added to now for due_at
 	CountAttempt     bool
-	ErrorCode        domain.Code
+	ErrorCode        domain.Code      // "" leaves code and error as they are
 	Error            string
 }
 
@@ -155,7 +155,7 @@ func (r Release) Apply(ctx context.Context, db DB) (bool, error) {
 			intent_key = CASE WHEN $4 THEN intent_key ELSE '' END, intent_op = CASE WHEN $4 THEN intent_op ELSE '' END,
 			intent_at = CASE WHEN $4 THEN intent_at END, sent = CASE WHEN $4 THEN sent ELSE '{}' END, intent_epoch = intent_epoch + CASE WHEN $5 THEN 1 ELSE 0 END,
 			status = coalesce(nullif($6, ''), status), due_at = now() + $7::interval, attempts = CASE WHEN $8 THEN attempts + 1 ELSE attempts END,
-			error_code = $9, error = $10, updated_at = now()
+			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, updated_at = now()
 		WHERE entity_id = $1 AND system = $2 AND lease = $3`,
 		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error)
 	if err != nil {

@@ -25,3 +25,17 @@ func Queues(ctx context.Context, db DB) ([]Queue, error) {
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Queue])
 }
+
+// FreeJobs gives back the jobs that dead processes were at, at once instead of when River would, and returns how many. A
+// unique job that nobody runs would keep the next one from being queued. attempted_by are ids of processes.
+func FreeJobs(ctx context.Context, db DB) (int64, error) {
+	tag, err := db.Exec(ctx, `-- name: FreeJobs
+		UPDATE river_job SET state = 'available', scheduled_at = now() WHERE id IN (
+			SELECT j.id FROM river_job j WHERE j.state = 'running' AND j.attempted_at < now() - $1::interval AND NOT EXISTS (
+				SELECT 1 FROM processes p WHERE p.id = j.attempted_by[cardinality(j.attempted_by)] AND p.heartbeat_at > clock_timestamp() - $1::interval)
+			ORDER BY j.id FOR UPDATE SKIP LOCKED)`, ProcessTimeout)
+	if err != nil {
+		return 0, fmt.Errorf("store.FreeJobs: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -129,11 +132,44 @@ func orEmpty[T any](s []T) []T {
 	return s
 }
 
+// rawOrNil returns the object as jsonb can hold it: without NUL characters, unpaired surrogates and bytes that are not UTF-8,
+// each of which becomes U+FFFD.
 func rawOrNil(raw json.RawMessage) any {
 	if len(raw) == 0 {
 		return nil
 	}
-	return raw
+	if utf8.Valid(raw) && !bytes.Contains(raw, []byte(`\u0000`)) && !bytes.Contains(raw, []byte(`\ud`)) && !bytes.Contains(raw, []byte(`\uD`)) {
+		return raw
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var x any
+	if err := d.Decode(&x); err != nil {
+		return raw // the database says what is wrong with it
+	}
+	b, err := json.Marshal(withoutNUL(x))
+	if err != nil {
+		return raw
+	}
+	return json.RawMessage(b)
+}
+
+func withoutNUL(x any) any {
+	switch x := x.(type) {
+	case string:
+		return strings.ReplaceAll(x, "\x00", "\uFFFD")
+	case []any:
+		for i := range x {
+			x[i] = withoutNUL(x[i])
+		}
+	case map[string]any:
+		m := make(map[string]any, len(x))
+		for k, v := range x {
+			m[strings.ReplaceAll(k, "\x00", "\uFFFD")] = withoutNUL(v)
+		}
+		return m
+	}
+	return x
 }
 
 // Alias leads a former id to the record it was merged into; an id without one leads to itself.

@@ -110,15 +110,15 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	}
 	introduce(o.Talk, s, d, keys)
 	say("\n%d customers are in HubSpot and Xero, about a third of them ugly: %s", len(bs), ugliness(bs))
-	say("reading both systems, matching by ABN and by e-mail with name, and writing what each is missing ...")
+	say("Datum reads both, matches by ABN and by e-mail with name, and writes to each what it is missing ...")
 
 	p := &people{crm: s.CRM, accounting: s.Accounting, r: r}
 	w := &watch{d: d, s: s, p: p, out: o.Talk, began: began}
 	if err := w.until(ctx, 60*time.Second, func(st status) bool { return st.ready == 2 }); err != nil {
 		return err
 	}
-	say("%5.1fs  both systems have been read completely; people start editing, and webhooks come twice, late or never", time.Since(began).Seconds())
-	if err := p.faults(); err != nil {
+	say("%5.1fs  both systems have been read completely; from now on people edit in both at once, and webhooks come twice, late or never", time.Since(began).Seconds())
+	if err := p.faults(s.CRM, s.Accounting); err != nil {
 		return err
 	}
 	edit, stop := context.WithCancel(ctx)
@@ -129,7 +129,6 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	}
 	go p.edit(edit)
 	w.story(edit, bs)
-	<-edit.Done()
 	if ctx.Err() != nil {
 		say("\nstopped")
 		return nil

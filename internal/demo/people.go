@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +21,19 @@ type people struct {
 	mu     sync.Mutex
 	edits  int
 	latest string
+	spared []string // ids that they leave alone
+}
+
+// spare keeps people away from the customer of the story.
+func (p *people) spare(ids ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spared = ids
 }
 
 // faults make webhooks come twice, late, out of order or never, and vendor calls fail now and then.
-func (p *people) faults() error {
-	for _, s := range []Simulator{p.crm, p.accounting} {
+func (p *people) faults(sims ...Simulator) error {
+	for _, s := range sims {
 		for _, f := range []sim.Fault{
 			{Kind: sim.FaultDrop, Rate: 0.15}, {Kind: sim.FaultDuplicate, Rate: 0.2}, {Kind: sim.FaultDelay, Rate: 0.15, Delay: sim.Duration(2 * time.Second)},
 			{Kind: sim.FaultReorder, Rate: 0.1},
@@ -83,11 +92,18 @@ func (p *people) someone(s Simulator, typ string) (id, name string) {
 		if !live(o) {
 			continue
 		}
-		if id, ok := o["ContactID"].(string); ok {
-			return id, fmt.Sprint(o["Name"])
+		id, ok := o["ContactID"].(string)
+		name = fmt.Sprint(o["Name"])
+		if !ok {
+			props, _ := o["properties"].(map[string]any)
+			id, name = fmt.Sprint(o["id"]), fmt.Sprint(props["name"])
 		}
-		props, _ := o["properties"].(map[string]any)
-		return fmt.Sprint(o["id"]), fmt.Sprint(props["name"])
+		p.mu.Lock()
+		spared := slices.Contains(p.spared, id)
+		p.mu.Unlock()
+		if !spared {
+			return id, name
+		}
 	}
 	return "", ""
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"datum/domain"
+	"datum/domain/store"
 	"datum/jobs"
 )
 
@@ -70,6 +71,21 @@ func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch) (Result, 
 			return res, err
 		}
 		res.judge(system, v, ledger, a)
+	}
+	// The policy in force, applied anew to every contribution, must change nothing.
+	policy, err := store.Policy(ctx, d.Pool, 0)
+	if err != nil {
+		return res, err
+	}
+	eff, err := d.Engine.Applier().Diff(ctx, policy.Source, nil)
+	if err != nil {
+		return res, err
+	}
+	for f, n := range eff.Golden {
+		res.Broken = append(res.Broken, fmt.Sprintf("%d golden values of %s are not what the policy selects", n, f))
+	}
+	for s, n := range eff.Writes {
+		res.Broken = append(res.Broken, fmt.Sprintf("%d records of %s are not what the policy wants", n, s))
 	}
 	res.OK = len(res.Broken) == 0
 	return res, nil

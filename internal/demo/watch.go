@@ -80,8 +80,8 @@ func (w *watch) print(st status) {
 	for _, k := range slices.Sorted(maps.Keys(st.cases)) {
 		cases = append(cases, fmt.Sprintf("%d %s", st.cases[k], strings.ReplaceAll(k, "_", " ")))
 	}
-	fmt.Fprintf(w.out, "%5.1fs  %d customers; to write: crm %d, accounting %d (oldest %.1fs); signals waiting %d; refused %d, parked %d; cases: %s; edits %d%s\n",
-		time.Since(w.began).Seconds(), st.entities, st.pending["crm"], st.pending["accounting"], st.oldest.Seconds(), st.signals, st.refused, st.parked,
+	fmt.Fprintf(w.out, "%5.1fs  %d customers | to write: HubSpot %d, Xero %d, oldest %.1f s | to take in: %d | waiting for a person: %s | %d edits%s\n",
+		time.Since(w.began).Seconds(), st.entities, st.pending["crm"], st.pending["accounting"], st.oldest.Seconds(), st.signals,
 		strings.Join(cases, ", "), edits, quote(latest))
 }
 
@@ -92,7 +92,7 @@ func quote(s string) string {
 	if r := []rune(s); len(r) > 70 {
 		s = string(r[:70]) + "…"
 	}
-	return " (last: " + s + ")"
+	return ", last: " + s
 }
 
 // until prints every two seconds until ok, ctx ends or the time is up, which is an error.
@@ -129,66 +129,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// story follows one ugly customer through every system, and prints the summary beside it, until ctx ends.
-func (w *watch) story(ctx context.Context, bs []business) {
-	var hero business
-	for _, b := range bs {
-		if b.XeroSuburb != "" {
-			hero = b
-			break
-		}
-	}
-	told := map[int64]bool{}
-	headed := false
-	for n := 0; ctx.Err() == nil; n++ {
-		if st, err := w.read(ctx); err == nil && n%5 == 0 {
-			w.print(st)
-		}
-		cs, err := store.ListCustomers(ctx, w.d.Pool, store.CustomerFilter{ABN: hero.ABN}, store.CustomerPage{Order: store.OrderByID, Limit: 1})
-		if err == nil && len(cs) == 1 {
-			if !headed {
-				headed = true
-				fmt.Fprintf(w.out, "        follow %s (%s): %s; its id is %s\n", hero.Name, spaced(hero.ABN), hero.Why, cs[0].ID)
-			}
-			w.tell(ctx, cs[0].ID, told)
-		}
-		if !pause(ctx, time.Second) {
-			return
-		}
-	}
-}
-
-// tell prints the history rows that have not been told yet.
-func (w *watch) tell(ctx context.Context, id string, told map[int64]bool) {
-	rows, err := store.HistoryOf(ctx, w.d.Pool, id, 0, 200)
-	if err != nil {
-		return
-	}
-	for _, h := range rows {
-		if told[h.ID] {
-			continue
-		}
-		told[h.ID] = true
-		switch h.Action {
-		case store.ActionCreated:
-			fmt.Fprintf(w.out, "          created, because %s brought it (%s)\n", strings.TrimPrefix(h.Actor, "system:"), h.Source)
-		case store.ActionLinked:
-			fmt.Fprintf(w.out, "          %s record %s is the same customer: %s\n", h.System, h.ExternalID, h.Note)
-		case store.ActionSet:
-			if h.Field == "billingAddress" || h.Field == "legalName" {
-				fmt.Fprintf(w.out, "          %s is now %s, the word of %s (%s; owner %s)\n", h.Field, short(h.New), h.System, h.Why, h.Owner)
-			}
-		case store.ActionRestored, store.ActionProposed, store.ActionKept:
-			fmt.Fprintf(w.out, "          %s said %s is %s: %s (%s)\n", h.System, h.Field, short(h.Old), h.Action, h.Note)
-		}
-	}
-}
-
-func short(v domain.Value) string {
-	if r := []rune(string(v)); len(r) > 90 {
-		return string(r[:90]) + "…"
-	}
-	return string(v)
 }
