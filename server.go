@@ -78,7 +78,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum serve [--work]                  the API; with --work the workers too
   datum work                            the workers
   datum policy show|check FILE|diff FILE|apply FILE
-  datum system list|connect NAME FILE|mode NAME off|observe|dry_run|live
+  datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops FILE.csv    customers from a CSV file, by the same rules as the API
@@ -376,7 +376,7 @@ func (c *command) admin(f func(a *admin.Admin) error) error {
 		return err
 	}
 	defer func() { _ = a.engine.Stop(c.ctx) }()
-	return f(&admin.Admin{Pool: a.pool, Engine: a.engine, Around: a.around(), Vendors: all.Vendors(), Out: c.out, In: os.Stdin})
+	return f(&admin.Admin{Pool: a.pool, Engine: a.engine, Around: a.around(), Vendors: all.Vendors(), Out: c.out, Err: c.errs, In: os.Stdin})
 }
 
 // split keeps a subcommand's own flags from being read as settings.
@@ -427,6 +427,9 @@ func (c *command) demo() error {
 		return err
 	}
 	c.cfg.Playground, c.cfg.Introspection = true, true
+	if c.getenv("DATUM_POLL_INTERVAL") == "" {
+		c.cfg.PollInterval = 10 * time.Second // a lost webhook is made up for while somebody watches
+	}
 	// Warnings about faults that the demo makes on purpose would only hide what it shows.
 	c.log = telemetry.NewLogger(c.errs, telemetry.Options{Level: max(c.cfg.LogLevel, slog.LevelError), Format: c.cfg.LogFormat})
 	o.Out, o.Talk = c.out, c.errs

@@ -33,6 +33,9 @@ type Vendor struct {
 	ReadLimits func(http.Header) []LimitReading
 	// Settings are the account settings the adapter reads, with a word of help each: "tenantId".
 	Settings []Setting
+	// Discover finds required settings that a person left out in the account itself (Xero's tenantId); nil if the vendor
+	// has none. Invalid if the choice is a person's, naming what there is to choose from.
+	Discover func(ctx context.Context, s Session) (map[string]string, error)
 	// Open returns an adapter for one connected account. It makes no network call.
 	Open func(Session) (Adapter, error)
 }

@@ -87,7 +87,8 @@ func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
 	for i, w := range wakes {
 		params[i] = river.InsertManyParams{Args: ProjectArgs{System: w.System, Of: w.Kind, EntityID: w.EntityID}, InsertOpts: unique(outQueue(w.System))}
 	}
-	_, err := q.client.InsertManyFastTx(ctx, tx, params)
+	// Not the fast way: that fails where a job for the projection is there already.
+	_, err := q.client.InsertManyTx(ctx, tx, params)
 	return err
 }
 

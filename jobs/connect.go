@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"datum/adapters"
+	"datum/adapters/rest"
 	"datum/domain"
 	"datum/domain/ownership"
 	"datum/domain/store"
@@ -38,16 +39,33 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 	if !ok {
 		return h, &domain.Error{Code: domain.Unsupported, System: system, Message: fmt.Sprintf("there is no adapter %q", row.Adapter)}
 	}
-	cred, settings, err := sortValues(v, conn.Values)
-	if err != nil {
+	named := func(err error) error {
 		de := *domain.AsError(err)
 		de.System = system
-		return h, &de
+		return &de
 	}
-	if err := store.SetSettings(ctx, e.pool, system, settings); err != nil {
-		return h, err
+	cred, settings, err := sortValues(v, conn.Values)
+	if err != nil {
+		return h, named(err)
 	}
 	if err := store.PutCredential(ctx, e.pool, e.cfg.Sealer, system, cred); err != nil {
+		return h, err
+	}
+	if missing := required(v, settings); missing != "" && v.Discover != nil {
+		s, err := e.session(ctx, system, v, settings)
+		if err != nil {
+			return h, err
+		}
+		found, err := v.Discover(ctx, s)
+		if err != nil {
+			return h, named(err)
+		}
+		maps.Copy(settings, found)
+	}
+	if missing := required(v, settings); missing != "" {
+		return h, named(domain.Errorf(domain.Invalid, "%s needs %s", v.Title, missing))
+	}
+	if err := store.SetSettings(ctx, e.pool, system, settings); err != nil {
 		return h, err
 	}
 	e.mu.Lock()
@@ -66,6 +84,65 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 		return c.Checker.Check(ctx)
 	}
 	return h, nil
+}
+
+// required names the first required setting that is missing, with its help, "" if there is none.
+func required(v adapters.Vendor, settings map[string]string) string {
+	for _, st := range v.Settings {
+		if st.Required && !st.Secret && st.Default == "" && settings[st.Name] == "" {
+			return st.Name + ": " + st.Help
+		}
+	}
+	return ""
+}
+
+// Authorisation is an OAuth authorisation that a person has begun.
+type Authorisation struct {
+	URL    string // where the person says yes
+	State  string // comes back with the code
+	finish func(ctx context.Context, code string) (adapters.Health, error)
+}
+
+// Finish trades the code that came back for tokens and connects the system.
+func (a Authorisation) Finish(ctx context.Context, code string) (adapters.Health, error) {
+	return a.finish(ctx, code)
+}
+
+// Authorise begins the authorisation of a system whose vendor uses OAuth. values hold clientId, clientSecret and settings;
+// redirect is where the vendor sends the person back to with a code, and must be registered with the app.
+func (e *Engine) Authorise(ctx context.Context, system string, values map[string]string, redirect string) (a Authorisation, err error) {
+	defer domain.Wrap(&err, "jobs.Authorise")
+	row, err := store.SystemByName(ctx, e.pool, system)
+	if err != nil {
+		return a, err
+	}
+	v, ok := e.vendors[row.Adapter]
+	if !ok || v.OAuth == nil {
+		return a, &domain.Error{Code: domain.Unsupported, System: system, Message: "it is not authorised by OAuth; use datum system connect"}
+	}
+	o := rest.OAuth{Endpoints: *v.OAuth}
+	if u := values["tokenUrl"]; u != "" {
+		o.Endpoints.TokenURL = u
+	}
+	if u := values["authorizeUrl"]; u != "" {
+		o.Endpoints.AuthorizeURL = u
+	}
+	if values["clientId"] == "" || values["clientSecret"] == "" {
+		return a, &domain.Error{Code: domain.Invalid, System: system, Message: v.Title + " needs clientId and clientSecret of your app"}
+	}
+	a.State = domain.NewID("auth")
+	a.URL = o.AuthorizeURL(values["clientId"], redirect, a.State)
+	a.finish = func(ctx context.Context, code string) (adapters.Health, error) {
+		t, err := o.Exchange(ctx, values["clientId"], values["clientSecret"], code, redirect)
+		if err != nil {
+			return adapters.Health{}, err
+		}
+		given := maps.Clone(values)
+		delete(given, "authorizeUrl")
+		given["accessToken"], given["refreshToken"] = t.AccessToken, t.RefreshToken
+		return e.Connect(ctx, system, Connection{Values: given, Check: true})
+	}
+	return a, nil
 }
 
 // sortValues parts what a person gave into the sealed credential and plain settings.
@@ -89,9 +166,6 @@ func sortValues(v adapters.Vendor, values map[string]string) (store.Credential, 
 	for _, st := range v.Settings {
 		known[st.Name] = true
 		x := values[st.Name]
-		if x == "" && st.Required && st.Default == "" {
-			return cred, nil, domain.Errorf(domain.Invalid, "%s needs %s: %s", v.Title, st.Name, st.Help)
-		}
 		switch {
 		case x == "":
 		case st.Secret:

@@ -3,6 +3,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,11 +213,7 @@ func (e *Engine) system(ctx context.Context, name string) (*connected, error) {
 	if !ok {
 		return nil, &domain.Error{Code: domain.Unsupported, System: name, Message: fmt.Sprintf("there is no adapter %q", row.Adapter)}
 	}
-	base := row.Settings["baseUrl"]
-	if base == "" {
-		base = v.BaseURL
-	}
-	session, err := OpenSession(ctx, SessionConfig{Pool: e.pool, Sealer: e.cfg.Sealer, Process: e.process.ID, Exchanges: e.exchanges, Log: e.log}, name, base, v, row.Settings)
+	session, err := e.session(ctx, name, v, row.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +224,11 @@ func (e *Engine) system(ctx context.Context, name string) (*connected, error) {
 	c = &connected{System: row, Abilities: adapters.AbilitiesOf(a), vendor: v, adapter: a, checked: time.Now()}
 	e.put(c)
 	return c, nil
+}
+
+func (e *Engine) session(ctx context.Context, system string, v adapters.Vendor, settings map[string]string) (adapters.Session, error) {
+	cfg := SessionConfig{Pool: e.pool, Sealer: e.cfg.Sealer, Process: e.process.ID, Exchanges: e.exchanges, Log: e.log}
+	return OpenSession(ctx, cfg, system, cmp.Or(settings["baseUrl"], v.BaseURL), v, settings)
 }
 
 func (e *Engine) put(c *connected) {

@@ -10,13 +10,6 @@ import (
 	"datum/domain/store"
 )
 
-func (r *rig) customers() []store.CustomerRow {
-	r.t.Helper()
-	cs, err := store.ListCustomers(context.Background(), r.pool, store.CustomerFilter{}, store.CustomerPage{Order: store.OrderByID, Limit: 5000})
-	must(r.t, err)
-	return cs
-}
-
 func TestCustomerTravelsFromCRMToAccounting(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

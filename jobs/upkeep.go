@@ -56,6 +56,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 			}
 		}
 	}
+	if _, err := e.client.Insert(ctx, RetentionArgs{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 

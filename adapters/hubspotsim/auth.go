@@ -55,7 +55,7 @@ func (s *Sim) Credentials() map[string]string {
 	defer s.mu.Unlock()
 	return map[string]string{"clientId": s.app.clientID, "clientSecret": s.app.clientSecret, "accessToken": s.app.firstAccess,
 		"refreshToken": s.app.firstRefresh, "privateToken": s.app.static, "webhookKey": s.app.clientSecret,
-		"portalId": strconv.FormatInt(s.app.portal, 10)}
+		"portalId": strconv.FormatInt(s.app.portal, 10), "tokenPath": "/oauth/2026-03/token"}
 }
 
 // Expire ends every OAuth access token now.

@@ -12,23 +12,54 @@ import (
 	"datum/domain"
 )
 
+// connection is one organisation that has authorised the app.
+type connection struct{ TenantID, TenantName, TenantType string }
+
+func connections(ctx context.Context, doer adapters.Doer) ([]connection, error) {
+	resp, err := doer.Do(ctx, adapters.Call{Method: http.MethodGet, Path: "/connections", Header: http.Header{"Accept": {"application/json"}}})
+	if err != nil {
+		return nil, err
+	}
+	var cs []connection
+	if err := json.Unmarshal(resp.Body, &cs); err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "Xero's list of connections cannot be read")
+	}
+	return cs, nil
+}
+
+// discover finds the tenantId if the app is connected to one organisation only.
+func discover(ctx context.Context, s adapters.Session) (map[string]string, error) {
+	cs, err := connections(ctx, s.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, c := range cs {
+		names = append(names, fmt.Sprintf("%s (%s)", c.TenantName, c.TenantID))
+	}
+	switch len(cs) {
+	case 0:
+		return nil, domain.Errorf(domain.Invalid, "no organisation has authorised the app: authorise it in Xero")
+	case 1:
+		return map[string]string{"tenantId": cs[0].TenantID}, nil
+	default:
+		return nil, domain.Errorf(domain.Invalid, "the app is connected to several organisations; set tenantId to one of %s", strings.Join(names, ", "))
+	}
+}
+
 // Check reads the app's connections and the organisation: whether the tenant is the right one, the lock dates, the time
 // zone, and what is left of the day's calls.
 func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 	defer domain.Wrap(&err, "xero.Check")
-	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: "/connections"})
+	cs, err := connections(ctx, a.s.HTTP)
 	if err != nil {
 		return h, err
-	}
-	var connections []struct{ TenantID, TenantName, TenantType string }
-	if err := json.Unmarshal(resp.Body, &connections); err != nil {
-		return h, a.err(domain.Unavailable, "Xero's list of connections cannot be read")
 	}
 	h.Details = map[string]string{}
 	tenant := a.s.Settings["tenantId"]
 	var others []string
 	connected := false
-	for _, c := range connections {
+	for _, c := range cs {
 		if strings.EqualFold(c.TenantID, tenant) {
 			connected = true
 			h.Account, h.Details["tenantType"] = c.TenantName, c.TenantType
@@ -45,7 +76,7 @@ func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 		h.Problems = append(h.Problems, p)
 		return h, nil
 	}
-	resp, err = a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/Organisation"})
+	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/Organisation"})
 	if domain.CodeOf(err) == domain.Forbidden {
 		h.Problems = append(h.Problems, "the organisation's settings cannot be read: authorise the app with the scope accounting.settings.read")
 		return h, nil

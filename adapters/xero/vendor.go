@@ -46,7 +46,7 @@ func Vendor() adapters.Vendor {
 			{Name: "overlap", Help: "how far each poll reaches back before the last one", Default: defaultLap.String()},
 			{Name: "pageSize", Help: "contacts in one page, 1 to 1000", Default: strconv.Itoa(maxPage)},
 		},
-		Open: open,
+		Discover: discover, Open: open,
 	}
 }
 

@@ -284,7 +284,7 @@ func (r *run) lockKeysOf(e Edit) error {
 	}
 	v := domain.Values{}
 	for _, rec := range recs {
-		if rec.System == e.System && rec.ExternalID == e.EntityID {
+		if rec.System == e.System {
 			v = rec.Values
 		}
 	}

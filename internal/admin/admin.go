@@ -3,12 +3,16 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/user"
 	"slices"
@@ -33,7 +37,8 @@ type Admin struct {
 	Engine  *jobs.Engine
 	Around  change.Surroundings
 	Vendors []adapters.Vendor
-	Out     io.Writer
+	Out     io.Writer // results
+	Err     io.Writer // progress and remarks
 	In      io.Reader
 }
 
@@ -101,8 +106,8 @@ func (a *Admin) Policy(ctx context.Context, args []string) error {
 		fmt.Fprintln(a.Out, "the policy is valid")
 		return nil
 	case "diff":
-		eff, err := a.Engine.Applier().Diff(ctx, src, func(n int) { fmt.Fprintf(os.Stderr, "\r%d entities compared", n) })
-		fmt.Fprint(os.Stderr, "\r\033[K")
+		eff, err := a.Engine.Applier().Diff(ctx, src, func(n int) { fmt.Fprintf(a.Err, "\r%d entities compared", n) })
+		fmt.Fprint(a.Err, "\r\033[K")
 		if err != nil {
 			return err
 		}
@@ -161,7 +166,7 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 		}
 		fmt.Fprintf(a.Out, "%s is %s\n", args[1], m)
 		return nil
-	case len(args) == 3 && args[0] == "connect":
+	case len(args) == 3 && (args[0] == "connect" || args[0] == "authorise"):
 		text, err := a.read(args[2])
 		if err != nil {
 			return err
@@ -170,20 +175,79 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 		if err := json.Unmarshal([]byte(text), &values); err != nil {
 			return invalid(`%s must be a JSON object of text, such as {"clientId": "…", "clientSecret": "…", "refreshToken": "…"}`, args[2])
 		}
+		if args[0] == "authorise" {
+			return a.authorise(ctx, args[1], values)
+		}
 		h, err := a.Engine.Connect(ctx, args[1], jobs.Connection{Values: values, Check: true})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.Out, "%s is connected to %s\n", args[1], h.Account)
-		for _, k := range slices.Sorted(maps.Keys(h.Details)) {
-			fmt.Fprintf(a.Out, "  %s: %s\n", k, h.Details[k])
-		}
-		for _, p := range h.Problems {
-			fmt.Fprintln(a.Out, "  problem: "+p)
-		}
+		a.connected(args[1], h)
 		return nil
 	default:
-		return invalid("usage: datum system list | connect NAME FILE.json | mode NAME off|observe|dry_run|live")
+		return invalid("usage: datum system list | authorise NAME FILE.json | connect NAME FILE.json | mode NAME off|observe|dry_run|live")
+	}
+}
+
+func (a *Admin) connected(system string, h adapters.Health) {
+	fmt.Fprintf(a.Out, "%s is connected to %s\n", system, h.Account)
+	for _, k := range slices.Sorted(maps.Keys(h.Details)) {
+		fmt.Fprintf(a.Out, "  %s: %s\n", k, h.Details[k])
+	}
+	for _, p := range h.Problems {
+		fmt.Fprintln(a.Out, "  problem: "+p)
+	}
+}
+
+// Redirect is where vendors send the person back to after an authorisation; it is registered with the vendor's app.
+const Redirect = "http://localhost:8976/callback"
+
+// authorise sends a person to the vendor, waits for the code that comes back, and connects the system.
+func (a *Admin) authorise(ctx context.Context, system string, values map[string]string) error {
+	redirect := cmp.Or(values["redirectUri"], Redirect)
+	delete(values, "redirectUri")
+	u, err := url.Parse(redirect)
+	if err != nil || u.Hostname() != "localhost" {
+		return invalid("redirectUri must be on http://localhost, where this command waits, such as %s", Redirect)
+	}
+	auth, err := a.Engine.Authorise(ctx, system, values, redirect)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "localhost:"+cmp.Or(u.Port(), "80"))
+	if err != nil {
+		return domain.Errorf(domain.Unavailable, "cannot wait at %s: %w; set redirectUri to another port and register it with the app", redirect, err)
+	}
+	type answer struct{ code, problem string }
+	answers := make(chan answer, 1)
+	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.URL.Path != cmp.Or(u.Path, "/") || q.Get("state") != auth.State {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprintln(w, "Thank you. You can close this page; the command line goes on.")
+		select {
+		case answers <- answer{q.Get("code"), q.Get("error")}:
+		default:
+		}
+	})}
+	go func() { _ = srv.Serve(l) }()
+	defer srv.Close()
+	fmt.Fprintf(a.Out, "open this page and authorise the account for %s:\n%s\n", system, auth.URL)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case ans := <-answers:
+		if ans.code == "" {
+			return domain.Errorf(domain.Unauthorized, "the vendor sent no code: %s", cmp.Or(ans.problem, "no reason given"))
+		}
+		h, err := auth.Finish(ctx, ans.code)
+		if err != nil {
+			return err
+		}
+		a.connected(system, h)
+		return nil
 	}
 }
 
@@ -241,7 +305,7 @@ func (a *Admin) Key(ctx context.Context, args []string) error {
 			return err
 		}
 		fmt.Fprintf(a.Out, "%s\n", text)
-		fmt.Fprintf(os.Stderr, "key %s for %s as %s; it is shown this once\n", k.ID, k.System, k.Role)
+		fmt.Fprintf(a.Err, "key %s for %s as %s; it is shown this once\n", k.ID, k.System, k.Role)
 		return nil
 	case "list":
 		keys, err := store.Keys(ctx, a.Pool)
@@ -316,8 +380,8 @@ func (a *Admin) Import(ctx context.Context, args []string) error {
 	}
 	defer f.Close()
 	sum, err := importer.Customers(ctx, a.Engine.Applier(), f, importer.Options{System: *system, Cause: cause(), Report: a.Out,
-		Progress: func(n int) { fmt.Fprintf(os.Stderr, "\r%d rows", n) }})
-	fmt.Fprint(os.Stderr, "\r\033[K")
+		Progress: func(n int) { fmt.Fprintf(a.Err, "\r%d rows", n) }})
+	fmt.Fprint(a.Err, "\r\033[K")
 	fmt.Fprintf(a.Out, "%d rows: %d created, %d changed, %d as they were, %d proposed, %d refused\n",
 		sum.Rows, sum.Created, sum.Changed, sum.Same, sum.Proposed, sum.Refused)
 	return err
