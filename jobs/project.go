@@ -301,16 +301,18 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 	if err != nil {
 		return 0, err
 	}
-	var ours []*item
+	var ours, overtaken []*item
 	var writes []adapters.Write
 	for _, it := range items {
 		if held[it.EntityID] {
 			ours = append(ours, it)
 			writes = append(writes, it.write)
+		} else {
+			overtaken = append(overtaken, it) // lost to another worker, or there is nothing to write any more
 		}
 	}
-	if len(writes) == 0 {
-		return 0, nil
+	if err := p.giveBack(ctx, overtaken, 0); err != nil || len(writes) == 0 {
+		return 0, err
 	}
 	began := time.Now()
 	outcomes := p.c.Writer.Write(ctx, writes)

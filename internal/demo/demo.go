@@ -202,6 +202,15 @@ func createKeys(ctx context.Context, pool *pgxpool.Pool) (k apiKeys, err error) 
 	return k, nil
 }
 
+// someCompany is the id of a company in the simulated CRM, to play with.
+func someCompany(s *Sims) string {
+	objects, err := s.CRM.Objects("companies")
+	if err != nil || len(objects) < 21 {
+		return "ID"
+	}
+	return fmt.Sprint(plain(objects[20])["id"])
+}
+
 func introduce(out io.Writer, s *Sims, d Datum, k apiKeys) {
 	fmt.Fprintf(out, `
 Datum demo
@@ -219,10 +228,13 @@ Datum demo
 Try it while it runs:
   what does Datum know, and why?
     curl -s %[1]s/graphql -H 'Authorization: Bearer %[4]s' -H 'Content-Type: application/json' \
-      -d '{"query":"{customers(first:3){nodes{id displayName abn provenance{field system why owner}}} cases(first:5){nodes{kind title message next choices}}}"}'
+      -d '{"query":"{customers(first:3){nodes{id displayName abn provenance{field system rule owner}}} cases(first:5){nodes{id kind title detail choices}}}"}'
   break something: Xero stops answering for 20 calls, then see Datum cope
     curl -s %[3]s/_sim/faults -d '{"kind":"status","status":503,"count":20}'
   a person renames a company in HubSpot's own screen, which accounting owns: a case opens
-    curl -s %[2]s/_sim/objects -d '{"type":"companies","id":"ID","properties":{"name":"Another Name Pty Ltd"}}'
-`, d.PublicURL, s.CRMURL, s.AccountingURL, k.reader, k.ops, k.admin)
+    curl -s %[2]s/_sim/objects -d '{"type":"companies","id":"%[7]s","properties":{"name":"Another Name Pty Ltd"}}'
+  every event as it happens (needs no more than curl)
+    curl -sN %[1]s/graphql -H 'Authorization: Bearer %[4]s' -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \
+      -d '{"query":"subscription{customerChanged{cursor customer{id displayName phone}}}"}'
+`, d.PublicURL, s.CRMURL, s.AccountingURL, k.reader, k.ops, k.admin, someCompany(s))
 }
