@@ -78,7 +78,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum serve [--work]                  the API; with --work the workers too
   datum work                            the workers
   datum policy show|check FILE|diff FILE|apply FILE
-  datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live
+  datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops FILE.csv    customers from a CSV file, by the same rules as the API
@@ -136,6 +136,7 @@ type app struct {
 	hub     *feed.Hub
 	engine  *jobs.Engine
 	closers []func()
+	pageKey string // an API key for everybody who opens the playground: the demo's
 }
 
 // open connects to Postgres, starting a private one if none is given. database names another database of the same server.
@@ -278,11 +279,14 @@ func (a *app) handler(ctx context.Context, done <-chan struct{}, api bool) (http
 		return mux, nil
 	}
 	g, err := graph.NewHandler(graph.Config{Pool: a.pool, Feed: a.hub, Changes: a.engine.Applier(), Log: a.log, Policy: a.around(),
-		Introspection: a.cfg.Introspection, Playground: a.cfg.Playground, Done: done})
+		Introspection: a.cfg.Introspection, Playground: a.cfg.Playground, PlaygroundKey: a.pageKey, Done: done})
 	if err != nil {
 		return nil, err
 	}
 	mux.Handle("/graphql", otelhttp.NewHandler(g, "graphql"))
+	if a.cfg.Playground {
+		mux.Handle("GET /graphql/graphiql/", g)
+	}
 	mux.Handle("/webhooks/{system}", otelhttp.NewHandler(a.engine.Webhooks(), "webhook"))
 	ui, err := riverui.NewHandler(&riverui.HandlerOpts{Endpoints: riverui.NewEndpoints(a.engine.Client(), nil), Logger: a.log, Prefix: "/jobs"})
 	if err != nil {
@@ -376,7 +380,7 @@ func (c *command) admin(f func(a *admin.Admin) error) error {
 		return err
 	}
 	defer func() { _ = a.engine.Stop(c.ctx) }()
-	return f(&admin.Admin{Pool: a.pool, Engine: a.engine, Around: a.around(), Vendors: all.Vendors(), Out: c.out, Err: c.errs, In: os.Stdin})
+	return f(&admin.Admin{Pool: a.pool, Engine: a.engine, Around: a.around(), Sealer: a.vault, Vendors: all.Vendors(), Out: c.out, Err: c.errs, In: os.Stdin})
 }
 
 // split keeps a subcommand's own flags from being read as settings.
@@ -456,8 +460,8 @@ func (c *command) demo() error {
 	defer cancel()
 	stopped := make(chan error, 1)
 	started := false
-	start := func() {
-		started = true
+	start := func(key string) {
+		started, a.pageKey = true, key
 		go func() { stopped <- a.runs(ctx, l, true, true) }()
 	}
 	err = demo.Run(ctx, o, sims, demo.Datum{Pool: a.pool, Engine: a.engine, PublicURL: c.cfg.PublicURL, Start: start})

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,9 +49,26 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 	if err != nil {
 		return h, named(err)
 	}
+	// What worked before is put back if this does not.
+	before, err := store.GetCredential(ctx, e.pool, e.cfg.Sealer, system)
+	had := err == nil
+	if err != nil && domain.CodeOf(err) != domain.NotFound && domain.CodeOf(err) != domain.Unauthorized {
+		return h, err
+	}
 	if err := store.PutCredential(ctx, e.pool, e.cfg.Sealer, system, cred); err != nil {
 		return h, err
 	}
+	defer func() {
+		if err == nil || !had {
+			return
+		}
+		ctx := context.WithoutCancel(ctx)
+		if before.AuthState.Status != store.AuthNeedsReauth {
+			err = errors.Join(err, store.PutCredential(ctx, e.pool, e.cfg.Sealer, system, before))
+		}
+		err = errors.Join(err, store.SetSettings(ctx, e.pool, system, row.Settings))
+		e.reread(system)
+	}()
 	if missing := required(v, settings); missing != "" && v.Discover != nil {
 		s, err := e.session(ctx, system, v, settings)
 		if err != nil {
@@ -80,10 +98,14 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 			return h, err
 		}
 	}
-	if c.Checker != nil {
-		return c.Checker.Check(ctx)
+	if c.Checker == nil {
+		return h, nil
 	}
-	return h, nil
+	h, err = c.Checker.Check(ctx)
+	if err == nil && h.Account == "" && len(h.Problems) > 0 {
+		err = named(domain.Errorf(domain.Invalid, "it is not connected: %s", strings.Join(h.Problems, "; ")))
+	}
+	return h, err
 }
 
 // required names the first required setting that is missing, with its help, "" if there is none.

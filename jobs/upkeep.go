@@ -193,7 +193,7 @@ func (e *Engine) watchAuth(ctx context.Context, a store.AuthState) error {
 	}
 	return e.openCase(ctx, store.Case{Kind: store.CaseReauth, System: a.System, DedupeKey: key,
 		Title:   a.System + " must be authorised again",
-		Detail:  store.CaseDetail{Message: a.Reason, Next: fmt.Sprintf("run `datum system connect %s` with fresh credentials; everything that waits goes on by itself", a.System)},
+		Detail:  store.CaseDetail{Message: a.Reason, Next: fmt.Sprintf("run `datum system authorise %s FILE.json`, or connect with fresh credentials; everything that waits goes on by itself", a.System)},
 		Choices: []string{change.ChoiceIgnore}})
 }
 
@@ -250,16 +250,11 @@ func (e *Engine) SetMode(ctx context.Context, system string, mode store.Mode, ca
 		return fmt.Errorf("set mode: %w", err)
 	}
 	e.applier.Ring()
-	e.log.InfoContext(ctx, "mode changed", "system", system, "mode", mode, "actor", cause.Actor)
-	e.mu.Lock()
-	delete(e.systems, system)
-	e.mu.Unlock()
+	e.log.InfoContext(ctx, "mode changed", "system", system, "mode", string(mode), "correlation_id", cause.CorrelationID)
+	e.reread(system)
 	c, err := e.system(ctx, system)
 	if err != nil {
-		if domain.CodeOf(err) == domain.Unsupported {
-			return nil
-		}
-		return err
+		return nil //nolint:nilerr // native, or not connected yet: nothing waits
 	}
 	for _, kind := range c.kinds() {
 		if err := e.wakeProject(ctx, system, kind, 0); err != nil {

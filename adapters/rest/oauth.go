@@ -133,5 +133,6 @@ func parseTokens(resp *http.Response, body []byte, sent time.Time) (Tokens, erro
 				Message: fmt.Sprintf("the vendor refuses the authorisation (%s); the account must be authorised again", word)}
 		}
 	}
-	return Tokens{}, &domain.Error{Code: domain.Invalid, Message: fmt.Sprintf("the vendor's token endpoint answered %d without a token", resp.StatusCode)}
+	// Whatever this is, it is about the whole system and not about one record: everything waits, and is tried again.
+	return Tokens{}, &domain.Error{Code: domain.Unavailable, Message: fmt.Sprintf("the vendor's token endpoint answered %d without a token; see that tokenUrl is right", resp.StatusCode)}
 }

@@ -339,12 +339,12 @@ func TestOAuth(t *testing.T) {
 		"invalid grant":   {400, `{"error":"invalid_grant","error_description":"canary"}`, domain.Unauthorized, true},
 		"invalid client":  {401, `{"error":"invalid_client"}`, domain.Unauthorized, true},
 		"hubspot's words": {400, `{"status":"BAD_REFRESH_TOKEN","message":"canary"}`, domain.Unauthorized, true},
-		"other refusal":   {400, `{"error":"invalid_request"}`, domain.Invalid, false},
-		"not json":        {200, `<html>canary`, domain.Invalid, false},
-		"no token":        {200, `{}`, domain.Invalid, false},
+		"other refusal":   {400, `{"error":"invalid_request"}`, domain.Unavailable, false},
+		"not json":        {200, `<html>canary`, domain.Unavailable, false},
+		"no token":        {200, `{}`, domain.Unavailable, false},
 		"too often":       {429, ``, domain.RateLimited, false},
 		"down":            {503, `canary`, domain.Unavailable, false},
-		"redirected":      {302, ``, domain.Invalid, false},
+		"redirected":      {302, ``, domain.Unavailable, false},
 	} {
 		for _, basic := range []bool{true, false} {
 			url := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -36,6 +36,7 @@ type Admin struct {
 	Pool    *pgxpool.Pool
 	Engine  *jobs.Engine
 	Around  change.Surroundings
+	Sealer  store.Sealer
 	Vendors []adapters.Vendor
 	Out     io.Writer // results
 	Err     io.Writer // progress and remarks
@@ -166,6 +167,24 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 		}
 		fmt.Fprintf(a.Out, "%s is %s\n", args[1], m)
 		return nil
+	case len(args) == 2 && args[0] == "sweep":
+		if _, err := store.SystemByName(ctx, a.Pool, args[1]); err != nil {
+			return err
+		}
+		for _, ki := range domain.KindsAll() {
+			if err := a.Engine.Sweep(ctx, args[1], ki.Kind); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(a.Out, "a complete comparison with %s is queued\n", args[1])
+		return nil
+	case len(args) == 1 && args[0] == "rewrap":
+		n, err := store.RewrapCredentials(ctx, a.Pool, a.Sealer)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "%d credentials are sealed with key %s now; older keys can be taken out of DATUM_KEY\n", n, a.Sealer.KeyID())
+		return nil
 	case len(args) == 3 && (args[0] == "connect" || args[0] == "authorise"):
 		text, err := a.read(args[2])
 		if err != nil {
@@ -185,7 +204,7 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 		a.connected(args[1], h)
 		return nil
 	default:
-		return invalid("usage: datum system list | authorise NAME FILE.json | connect NAME FILE.json | mode NAME off|observe|dry_run|live")
+		return invalid("usage: datum system list | authorise NAME FILE.json | connect NAME FILE.json | mode NAME off|observe|dry_run|live | sweep NAME | rewrap")
 	}
 }
 
@@ -289,7 +308,7 @@ func (a *Admin) Key(ctx context.Context, args []string) error {
 		fs := flag.NewFlagSet("datum key create", flag.ContinueOnError)
 		system := fs.String("system", "", "the system the key acts for")
 		role := fs.String("role", "reader", "reader, editor, operator or admin")
-		name := fs.String("name", "", "what the key is for")
+		name := fs.String("name", "command line", "what the key is for")
 		days := fs.Int("days", 365, "days until it expires")
 		if err := fs.Parse(args[1:]); err != nil {
 			return err
@@ -384,5 +403,8 @@ func (a *Admin) Import(ctx context.Context, args []string) error {
 	fmt.Fprint(a.Err, "\r\033[K")
 	fmt.Fprintf(a.Out, "%d rows: %d created, %d changed, %d as they were, %d proposed, %d refused\n",
 		sum.Rows, sum.Created, sum.Changed, sum.Same, sum.Proposed, sum.Refused)
+	if err == nil && sum.Refused > 0 {
+		err = invalid("%d rows were refused, each for the reason above; correct them and import the file again: rows that are in change nothing", sum.Refused)
+	}
 	return err
 }

@@ -58,7 +58,7 @@ func setup(t *testing.T) (*admin.Admin, *output) {
 	_, err = e.Applier().Publish(t.Context(), 0, ownership.DefaultSource(), around, change.Cause{Actor: "test"})
 	must(t, err)
 	out := &output{}
-	return &admin.Admin{Pool: pool, Engine: e, Around: around, Vendors: all.Vendors(), Out: out, Err: io.Discard, In: strings.NewReader("")}, out
+	return &admin.Admin{Pool: pool, Engine: e, Around: around, Sealer: v, Vendors: all.Vendors(), Out: out, Err: io.Discard, In: strings.NewReader("")}, out
 }
 
 func must(t *testing.T, err error) {
@@ -163,6 +163,21 @@ func TestSystemsAreConnectedAndAuthorised(t *testing.T) {
 	if s, err := store.SystemByName(ctx, a.Pool, "accounting"); err != nil || s.Mode != store.ModeObserve || s.Settings["tenantId"] != x["tenantId"] {
 		t.Errorf("accounting is %+v, %v", s, err)
 	}
+	must(t, a.System(ctx, []string{"sweep", "accounting"}))
+	must(t, a.System(ctx, []string{"rewrap"}))
+	contains(t, out, "credentials are sealed with key test")
+	// What does not work changes nothing.
+	b, err = json.Marshal(map[string]string{"baseUrl": crmURL, "tokenUrl": crmURL + c["tokenPath"], "clientId": c["clientId"], "clientSecret": c["clientSecret"], "refreshToken": "wrong"})
+	must(t, err)
+	if err := a.System(ctx, []string{"connect", "crm", file(t, "wrong.json", string(b))}); domain.CodeOf(err) != domain.Unauthorized {
+		t.Errorf("a wrong refresh token: %v", err)
+	}
+	if k, err := store.GetCredential(ctx, a.Pool, a.Sealer, "crm"); err != nil || k.RefreshToken != c["refreshToken"] || k.AuthState.Status != store.AuthOK {
+		t.Errorf("after a wrong refresh token the good one is gone: %v, %v", k.AuthState, err)
+	}
+	if err := a.System(ctx, []string{"mode", "ops", "observe"}); err != nil {
+		t.Errorf("the mode of a system without a connection: %v", err)
+	}
 	for _, args := range [][]string{{"mode", "accounting", "on"}, {"connect", "ops", file(t, "x.json", "{}")}, {"connect", "crm", file(t, "y.json", `{"clientid": "x"}`)}, {}} {
 		if err := a.System(ctx, args); err == nil {
 			t.Errorf("datum system %v was accepted", args)
@@ -200,7 +215,9 @@ func TestImportGoesThroughTheSameDoor(t *testing.T) {
 		"Bad ABN Pty Ltd,12 345 678 901,x@example.com,,,,,\n" +
 		"Short row\n" +
 		"Another Name,51824753556,,,,,,\n" // the first one again: legalName belongs to accounting and becomes a proposal
-	must(t, a.Import(ctx, []string{"--system", "ops", file(t, "in.csv", rows)}))
+	if err := a.Import(ctx, []string{"--system", "ops", file(t, "in.csv", rows)}); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("an import with refused rows ends with %v", err)
+	}
 	contains(t, out, "4 rows: 1 created", "row 3:", "row 4: it has 1 cells", "1 proposed", "2 refused")
 	cs, err := store.ListCustomers(ctx, a.Pool, store.CustomerFilter{}, store.CustomerPage{Order: store.OrderByID, Limit: 10})
 	if err != nil || len(cs) != 1 || cs[0].LegalName != "Hartley Plumbing Pty Ltd" || len(cs[0].Tags) != 2 {

@@ -30,8 +30,8 @@ type Options struct {
 type Datum struct {
 	Pool      *pgxpool.Pool
 	Engine    *jobs.Engine
-	PublicURL string // of the API, without a trailing slash
-	Start     func() // begins to serve and to work
+	PublicURL string           // of the API, without a trailing slash
+	Start     func(key string) // begins to serve and to work; the playground gets the API key
 }
 
 // Result is the table at the end.
@@ -97,16 +97,16 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	if err := enter(s, bs); err != nil {
 		return err
 	}
+	keys, err := createKeys(ctx, d.Pool)
+	if err != nil {
+		return err
+	}
 	pause(ctx, time.Second) // HubSpot's search trails behind what was entered
-	d.Start()
+	d.Start(keys.reader)
 	for sys, sim := range map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting} {
 		if err := sim.SetWebhook(ctx, d.PublicURL+"/webhooks/"+sys); err != nil {
 			return err
 		}
-	}
-	keys, err := createKeys(ctx, d.Pool)
-	if err != nil {
-		return err
 	}
 	introduce(o.Talk, s, d, keys)
 	say("\n%d customers are in HubSpot and Xero, about a third of them ugly: %s", len(bs), ugliness(bs))

@@ -82,7 +82,15 @@ func (w *watch) print(st status) {
 	}
 	fmt.Fprintf(w.out, "%5.1fs  %d customers | to write: HubSpot %d, Xero %d, oldest %.1f s | to take in: %d | waiting for a person: %s | %d edits%s\n",
 		time.Since(w.began).Seconds(), st.entities, st.pending["crm"], st.pending["accounting"], st.oldest.Seconds(), st.signals,
-		strings.Join(cases, ", "), edits, quote(latest))
+		strings.Join(cases, ", "), edits, quote(latest)+limited(st))
+}
+
+// limited says why something waits when nothing is wrong.
+func limited(st status) string {
+	if st.oldest < 5*time.Second || st.pending["accounting"] == 0 {
+		return ""
+	}
+	return " | Xero takes 60 calls a minute: changes wait to be written together"
 }
 
 func quote(s string) string {
