@@ -55,6 +55,9 @@ func (v Value) Decode(dst any) error {
 
 // Canonical returns b in canonical form.
 func Canonical(b []byte) (Value, error) {
+	if plain(b) {
+		return Value(b), nil
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var x any
@@ -62,6 +65,20 @@ func Canonical(b []byte) (Value, error) {
 		return "", err
 	}
 	return ValueOf(x), nil
+}
+
+// plain reports whether b is a JSON string that is its own canonical form, as most values are: not empty, and without
+// anything that is escaped or that an encoder would escape.
+func plain(b []byte) bool {
+	if len(b) < 3 || b[0] != '"' || b[len(b)-1] != '"' {
+		return false
+	}
+	for _, c := range b[1 : len(b)-1] {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // TextValue returns s as a value; the empty string is Null.

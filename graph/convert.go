@@ -3,6 +3,8 @@ package graph
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"datum/domain"
 	"datum/domain/ownership"
 	"datum/domain/store"
+	"datum/graph/loader"
 	"datum/graph/model"
 )
 
@@ -180,6 +183,24 @@ func policyRules(kp *ownership.KindPolicy) []*model.PolicyRule {
 	return rules
 }
 
+// callProblem says in words that none of the newest calls was answered, nil if one was or nothing has been called. One or
+// two failures are everyday.
+func callProblem(calls []store.LastCall) *string {
+	if len(calls) < loader.CallsLooked {
+		return nil
+	}
+	for _, c := range calls {
+		if c.ErrorCode != domain.Unavailable && c.ErrorCode != domain.Unknown {
+			return nil
+		}
+	}
+	how := "got no answer"
+	if status := calls[0].Status; status != 0 {
+		how = fmt.Sprintf("was answered %d %s", status, http.StatusText(status))
+	}
+	return text(fmt.Sprintf("the last %d calls failed; the latest %s", len(calls), how))
+}
+
 // healthState puts a system's numbers into one word.
 func healthState(mode store.Mode, h *model.SystemHealth, now time.Time) model.SystemState {
 	late := func(t *time.Time) bool { return t != nil && now.Sub(*t) > time.Minute }
@@ -188,10 +209,12 @@ func healthState(mode store.Mode, h *model.SystemHealth, now time.Time) model.Sy
 		return model.SystemStateOff
 	case h.NeedsReauth != nil:
 		return model.SystemStateNeedsReauth
-	case h.Refused > 0 || h.FailedSignals > 0 || h.OpenCases > 0:
-		return model.SystemStateAttention
+	case h.Problem != nil:
+		return model.SystemStateUnavailable
 	case late(h.PendingSince) || late(h.SignalsSince):
 		return model.SystemStateBehind
+	case h.Refused > 0 || h.FailedSignals > 0 || h.OpenCases > 0:
+		return model.SystemStateAttention
 	default:
 		return model.SystemStateOk
 	}

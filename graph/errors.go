@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"datum/domain"
@@ -82,6 +83,13 @@ func retryable(c domain.Code) bool {
 
 func (p presenter) ownError(ge *gqlerror.Error) *gqlerror.Error {
 	out := *ge
+	if len(out.Path) > 1 && out.Path[0] == ast.PathName("variable") { // the path is not one of the response
+		out.Message = "variable $" + out.Path[1:].String() + ": " + out.Message
+		out.Path = nil
+	}
+	if out.Message == "operation  not found" {
+		out.Message = "the document has several operations: say in operationName which to run"
+	}
 	if !p.suggest {
 		out.Message, _, _ = strings.Cut(out.Message, " Did you mean ")
 	}

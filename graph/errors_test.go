@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -63,6 +64,38 @@ func TestErrorsAreCappedAndDoNotSuggest(t *testing.T) {
 		if len(e.Message) > 600 {
 			t.Errorf("a message of %d bytes", len(e.Message))
 		}
+	}
+}
+
+func TestMessagesSayWhatToCorrect(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	for _, c := range []struct{ what, query, code, says string }{
+		{"a missing brace", `{ viewer { name }`, "GRAPHQL_PARSE_FAILED", "Expected Name"},
+		{"a stray character", `{ viewer ? }`, "GRAPHQL_PARSE_FAILED", "Expected Name"},
+		{"an empty document", `# nothing`, "GRAPHQL_VALIDATION_FAILED", "no operation"},
+		{"two operations and no name", `query A { viewer { name } } query B { viewer { name } }`, "GRAPHQL_VALIDATION_FAILED", "operationName"},
+		{"a variable without a value", `query($n: Int!) { customers(first: $n) { nodes { id } } }`, "GRAPHQL_VALIDATION_FAILED", "variable $n: must be defined"},
+		{"a field that is not there", `{ viewer { nam } }`, "GRAPHQL_VALIDATION_FAILED", "name"},
+		{"a role that is not enough", `mutation { publishPolicy(input: {source: "x"}) { userErrors { code } } }`, "FORBIDDEN", "role admin"},
+		{"a system that is not there", `subscription { systemHealth(systems: ["erp"]) { cursor } }`, "INVALID", "accounting, crm"},
+		{"a system that is not there either", `subscription { projectionChanged(systems: ["crm", "erp"]) { cursor } }`, "INVALID", "accounting, crm"},
+	} {
+		header := map[string]string{"Content-Type": appJSON, "Accept": appJSON, "Authorization": "Bearer " + f.keys[store.RoleReader]}
+		if strings.HasPrefix(c.query, "subscription") {
+			header["Accept"] = "text/event-stream"
+		}
+		body, err := json.Marshal(map[string]string{"query": c.query})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, text := f.request("POST", f.url, header, string(body))
+		if !strings.Contains(text, `"code":"`+c.code+`"`) || !strings.Contains(text, c.says) {
+			t.Errorf("%s: %s, want %s saying %q", c.what, text, c.code, c.says)
+		}
+	}
+	if log := f.log.String(); strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("a caller's mistake is logged as an error: %s", log)
 	}
 }
 

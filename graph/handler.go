@@ -40,6 +40,8 @@ type Config struct {
 
 	Introspection bool // the schema can be read, and messages suggest names
 	Playground    bool // GET with Accept: text/html answers with GraphiQL
+	// PlaygroundKey is an API key that the playground shows to whoever can reach it: for demos only.
+	PlaygroundKey string
 	// Origins are other origins, such as "https://app.example.com", whose pages may send mutations and open WebSockets.
 	Origins []string
 	// Done ends all streams when it is closed, so that the process can stop; clients come back with their cursor.
@@ -92,10 +94,14 @@ func NewHandler(c Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	cross.SetDenyHandler(http.HandlerFunc(transport.RefuseOrigin))
 	t.Origins = hosts(c.Origins)
 	h := cross.Handler(transport.New(t))
 	if c.Playground {
-		h = playground(h)
+		var err error
+		if h, err = playground(h, c.PlaygroundKey); err != nil {
+			return nil, err
+		}
 	}
 	return correlated(h), nil
 }

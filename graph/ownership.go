@@ -46,7 +46,7 @@ func requires(ctx context.Context, _ any, next graphql.Resolver, role model.Role
 	p, ok := PrincipalOf(ctx)
 	least := store.Role(strings.ToLower(string(role)))
 	if !ok || !p.Role.Includes(least) {
-		return nil, domain.Errorf(domain.Forbidden, "this needs the role %s; the API key %q has %s", least, p.Name, p.Role)
+		return nil, domain.Errorf(domain.Forbidden, "this needs an API key with the role %s; the key %q has the role %s", least, p.Name, p.Role)
 	}
 	return next(ctx)
 }

@@ -60,3 +60,44 @@ func TestCustomerReads(t *testing.T) {
 		t.Errorf("version %v, by its history %v", r.at("customer", "version"), r.at("customer", "history", "version"))
 	}
 }
+
+func TestHealthTellsOfAVendorThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	called := func(status int, code domain.Code) {
+		t.Helper()
+		err := store.InsertExchanges(t.Context(), f.pool, []store.Exchange{{System: "accounting", SentAt: time.Now(), Method: "GET", Path: "/x", Status: status, ErrorCode: string(code)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	health := func() (string, string) {
+		t.Helper()
+		r := f.ask(store.RoleReader, `{ systems { name health { state problem } } }`, nil)
+		for _, s := range r.list("systems") {
+			if m := s.(map[string]any); m["name"] == "accounting" {
+				h := m["health"].(map[string]any)
+				problem, _ := h["problem"].(string)
+				return h["state"].(string), problem
+			}
+		}
+		t.Fatal("there is no accounting")
+		return "", ""
+	}
+	want := func(state, problem string) {
+		t.Helper()
+		if s, p := health(); s != state || p != problem {
+			t.Errorf("%s, %q; want %s, %q", s, p, state, problem)
+		}
+	}
+	want("OK", "")
+	called(503, domain.Unavailable)
+	called(0, domain.Unknown)
+	want("OK", "") // two failures are everyday
+	called(503, domain.Unavailable)
+	want("UNAVAILABLE", "the last 3 calls failed; the latest was answered 503 Service Unavailable")
+	called(0, domain.Unavailable)
+	want("UNAVAILABLE", "the last 3 calls failed; the latest got no answer")
+	called(400, domain.Invalid)
+	want("OK", "")
+}

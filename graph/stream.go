@@ -3,11 +3,13 @@ package graph
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"datum/domain"
 	"datum/domain/feed"
 	"datum/domain/store"
 	"datum/graph/loader"
@@ -149,8 +151,27 @@ func healthModel(sys store.System, h *loader.Health, now time.Time) *model.Syste
 	if a, ok := h.Auth[sys.Name]; ok && a.Status == store.AuthNeedsReauth {
 		m.NeedsReauth = &a.Reason
 	}
+	m.Problem = callProblem(h.Calls[sys.Name])
 	m.State = healthState(sys.Mode, m, now)
 	return m
+}
+
+// known refuses names that no system has: nothing would ever come for them.
+func (r *Resolver) known(ctx context.Context, systems []string) error {
+	if len(systems) == 0 {
+		return nil
+	}
+	ss, err := store.Systems(ctx, r.pool)
+	if err != nil {
+		return err
+	}
+	names := each(ss, func(s store.System) string { return s.Name })
+	for _, name := range systems {
+		if !slices.Contains(names, name) {
+			return domain.Errorf(domain.Invalid, "there is no system %q; there are %s", capped(name), strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 // set returns the strings as a set; nil if there are none.

@@ -67,6 +67,9 @@ func (r *recordResolver) Raw(ctx context.Context, obj *model.Record) (json.RawMe
 }
 
 func (r *subscriptionResolver) ProjectionChanged(ctx context.Context, after *string, systems []string, customerID *string) (<-chan *model.ProjectionEvent, error) {
+	if err := r.known(ctx, systems); err != nil {
+		return nil, err
+	}
 	only := set(systems)
 	return follow(ctx, r.feed, after, func(e feed.Event) bool {
 		return e.Topic == store.TopicProjection && (only == nil || only[e.System]) && (customerID == nil || e.EntityID == *customerID)
@@ -80,6 +83,9 @@ func (r *subscriptionResolver) SystemHealth(ctx context.Context, after *string, 
 		if _, err := feed.ParseCursor(*after); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.known(ctx, systems); err != nil {
+		return nil, err
 	}
 	return r.health.follow(ctx, systems)
 }

@@ -53,6 +53,7 @@ type Engine struct {
 	applier   *change.Applier
 	process   store.Process
 	exchanges *ExchangeWriter
+	inbox     *inbox
 
 	mu      sync.Mutex
 	systems map[string]*connected
@@ -96,6 +97,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
 		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}}
+	e.inbox = &inbox{Engine: e}
 	for _, v := range cfg.Vendors {
 		e.vendors[v.Name] = v
 	}
@@ -235,6 +237,17 @@ func (e *Engine) put(c *connected) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.systems[c.Name] = c
+}
+
+// reread makes the next look at the system read its row anew. The adapter stays, with what it has learnt of the vendor.
+func (e *Engine) reread(system string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.systems[system]; c != nil {
+		again := *c
+		again.checked = time.Time{}
+		e.systems[system] = &again
+	}
 }
 
 // kinds returns the kinds that the system's adapter carries.

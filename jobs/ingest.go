@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -16,10 +17,13 @@ import (
 )
 
 const (
-	ingestBatch    = 100
+	ingestBatch    = 300
 	ingestLease    = time.Minute
 	ingestParallel = 4 // transactions at once in one job
 	ingestTries    = 8 // of one signal that cannot be applied, before a person is asked
+	// A webhook that may be the echo of a write still under way is looked at again after echoAgain, and no longer waits
+	// once it is echoLongest old.
+	echoAgain, echoLongest = 150 * time.Millisecond, 5 * time.Second
 )
 
 type ingestWorker struct {
@@ -64,6 +68,7 @@ type visit struct {
 	record  *domain.Record
 	err     error
 	stale   bool // the signals bring nothing new
+	echo    bool // a write of ours is under way, and this may be its echo
 }
 
 func (v *visit) signalIDs() []int64 {
@@ -86,15 +91,34 @@ func (e *Engine) ingest(ctx context.Context, c *connected, signals []store.Signa
 				thin = append(thin, v)
 			}
 		}
-		if err := e.dropStale(ctx, c, kind, thin); err != nil {
+		if err := e.sift(ctx, c, kind, thin); err != nil {
 			return err
 		}
-		e.fetch(ctx, c, kind, slices.DeleteFunc(thin, func(v *visit) bool { return v.stale }))
+		e.fetch(ctx, c, kind, slices.DeleteFunc(thin, func(v *visit) bool { return v.stale || v.echo }))
 	}
+	var known, echoes []int64
 	g := new(errgroup.Group)
 	g.SetLimit(ingestParallel)
 	for _, v := range visits {
-		g.Go(func() error { return e.visit(ctx, c, v) })
+		switch {
+		case v.stale:
+			known = append(known, v.signalIDs()...)
+		case v.echo:
+			echoes = append(echoes, v.signalIDs()...)
+		default:
+			g.Go(func() error { return e.visit(ctx, c, v) })
+		}
+	}
+	if len(known) > 0 {
+		g.Go(func() error { return store.FinishSignals(ctx, e.pool, known) })
+	}
+	if len(echoes) > 0 {
+		g.Go(func() error {
+			if err := store.PostponeSignals(ctx, e.pool, echoes, echoAgain, false, ""); err != nil {
+				return err
+			}
+			return e.wakeIngest(ctx, c.Name, echoAgain)
+		})
 	}
 	return g.Wait()
 }
@@ -108,11 +132,20 @@ func (e *Engine) visits(ctx context.Context, c *connected, signals []store.Signa
 	var visits []*visit
 	by := map[object]*visit{}
 	thin := map[*visit]bool{}
+	survivors := map[domain.Kind]map[string]string{}
+	asked := map[domain.Kind][]string{}
 	for _, s := range signals {
-		id, err := store.Alias(ctx, e.pool, c.Name, s.Kind, s.ExternalID)
+		asked[s.Kind] = append(asked[s.Kind], s.ExternalID)
+	}
+	for kind, ids := range asked {
+		to, err := store.Aliases(ctx, e.pool, c.Name, kind, ids)
 		if err != nil {
 			return nil, err
 		}
+		survivors[kind] = to
+	}
+	for _, s := range signals {
+		id := cmp.Or(survivors[s.Kind][s.ExternalID], s.ExternalID)
 		v := by[object{s.Kind, id}]
 		if v == nil {
 			v = &visit{kind: s.Kind, id: id}
@@ -132,15 +165,20 @@ func (e *Engine) visits(ctx context.Context, c *connected, signals []store.Signa
 	return visits, nil
 }
 
-// dropStale marks the visits whose signals all say what the stored record says already: echoes of our own writes, and
-// repeats. Nothing is fetched for them.
-func (e *Engine) dropStale(ctx context.Context, c *connected, kind domain.Kind, visits []*visit) error {
+// sift marks the visits for which nothing has to be fetched: those whose signals all say what the stored record says
+// already, being repeats or echoes of our own writes, and those that may be echoes of writes whose answer is not stored yet.
+func (e *Engine) sift(ctx context.Context, c *connected, kind domain.Kind, visits []*visit) error {
 	if len(visits) == 0 {
 		return nil
 	}
 	ids := make([]string, len(visits))
 	for i, v := range visits {
 		ids[i] = v.id
+	}
+	// In this order: a write that is no longer under way has its answer stored.
+	flying, creating, err := store.InFlight(ctx, e.pool, c.Name, kind, ids)
+	if err != nil {
+		return err
 	}
 	recs, err := store.Records(ctx, e.pool, c.Name, kind, ids)
 	if err != nil {
@@ -152,10 +190,12 @@ func (e *Engine) dropStale(ctx context.Context, c *connected, kind domain.Kind, 
 	}
 	for _, v := range visits {
 		r := byID[v.id]
-		if r == nil || r.Deleted {
-			continue
+		if r != nil && !r.Deleted {
+			v.stale = !slices.ContainsFunc(v.signals, func(s store.Signal) bool { return !saysNothingNew(s, r) })
 		}
-		v.stale = !slices.ContainsFunc(v.signals, func(s store.Signal) bool { return !saysNothingNew(s, r) })
+		v.echo = !v.stale && (flying[v.id] || r == nil && creating) && !slices.ContainsFunc(v.signals, func(s store.Signal) bool {
+			return s.Source != string(change.FromWebhook) || time.Since(s.ReceivedAt) > echoLongest
+		})
 	}
 	return nil
 }
@@ -216,9 +256,6 @@ func (e *Engine) fetch(ctx context.Context, c *connected, kind domain.Kind, visi
 
 // visit applies what was found and finishes its signals, or gives them back.
 func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
-	if v.stale {
-		return store.FinishSignals(ctx, e.pool, v.signalIDs())
-	}
 	err := v.err
 	if err == nil {
 		s := v.signals[0]

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,8 +48,11 @@ type rig struct {
 	cfg    jobs.Config
 	rc     rigConfig
 	web    *httptest.Server
-	crmURL string
-	accURL string
+	repeat atomic.Int32 // how often the receiver is told each webhook; 0 is once
+	// arrived is when the last webhook came, in Unix nanoseconds.
+	arrived atomic.Int64
+	crmURL  string
+	accURL  string
 }
 
 type rigOption func(*rigConfig)
@@ -95,7 +100,20 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 		WebhookURL: func(s string) string { return r.web.URL + "/webhooks/" + s }}
 	r.engine, err = jobs.New(r.cfg, !rc.idle)
 	must(t, err)
-	mux.Handle("/webhooks/{system}", r.engine.Webhooks())
+	hooks := r.engine.Webhooks()
+	mux.HandleFunc("/webhooks/{system}", func(w http.ResponseWriter, q *http.Request) {
+		r.arrived.Store(time.Now().UnixNano())
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			return
+		}
+		for i := int32(1); i < r.repeat.Load(); i++ {
+			q.Body = io.NopCloser(bytes.NewReader(body))
+			hooks.ServeHTTP(httptest.NewRecorder(), q)
+		}
+		q.Body = io.NopCloser(bytes.NewReader(body))
+		hooks.ServeHTTP(w, q)
+	})
 
 	ctx := context.Background()
 	_, err = r.engine.Applier().Publish(ctx, 0, rc.policy, r.around(), change.Cause{Actor: "test"})
@@ -118,11 +136,15 @@ func (r *rig) logger() *slog.Logger {
 	if r.rc.log != nil {
 		return slog.New(slog.NewTextHandler(r.rc.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	var w io.Writer = r.t.Output()
 	level := slog.LevelError
-	if os.Getenv("DATUM_TEST_LOG") != "" {
-		level = slog.LevelDebug
+	if path := os.Getenv("DATUM_TEST_LOG"); path != "" { // everything, into a file
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		must(r.t, err)
+		r.t.Cleanup(func() { f.Close() })
+		w, level = f, slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // run starts the hub, and the engine unless it is idle, until the test ends.
@@ -458,3 +480,7 @@ func (b *buffer) String() string {
 
 // phone is the n-th telephone number.
 func phone(n int) string { return fmt.Sprintf("+613555%05d", n%100000) }
+
+func causeOf(actor string) change.Cause {
+	return change.Cause{Actor: actor, Source: change.FromMutation, CorrelationID: domain.NewID("cor")}
+}

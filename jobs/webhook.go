@@ -103,24 +103,7 @@ func (e *Engine) receive(ctx context.Context, secrets *secretCache, system strin
 			signals = append(signals, store.Signal{System: system, Kind: s.Kind, ExternalID: id, Source: string(change.FromWebhook), CorrelationID: corr})
 		}
 	}
-	err = store.Transact(ctx, e.pool, func(tx pgx.Tx) error {
-		if len(signals) > 0 {
-			added, err := store.InsertSignals(ctx, tx, signals)
-			if err != nil {
-				return err
-			}
-			if added > 0 {
-				if err := e.ingestTx(ctx, tx, system); err != nil {
-					return err
-				}
-			}
-		}
-		if n.LastSeq > 0 {
-			return e.sequence(ctx, tx, c, n.FirstSeq, n.LastSeq)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := e.inbox.put(ctx, &delivery{system: c, signals: signals, first: n.FirstSeq, last: n.LastSeq}); err != nil {
 		return http.StatusServiceUnavailable, err
 	}
 	return status, nil

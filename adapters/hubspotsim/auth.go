@@ -28,7 +28,7 @@ type app struct {
 	clientSecret string
 	access       map[string]time.Time // token to expiry
 	static       string               // private app token: no expiry
-	refresh      map[string]bool
+	refresh      map[string]bool      // whether it is good: a revoked one is not
 	codes        map[string]time.Time
 
 	firstAccess, firstRefresh string
@@ -72,8 +72,26 @@ func (s *Sim) Revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.app.access)
-	clear(s.app.refresh)
+	for t := range s.app.refresh {
+		s.app.refresh[t] = false
+	}
 	s.authorise(&s.app)
+}
+
+// Consent is a person who installs the app again. It returns the new credentials.
+func (s *Sim) Consent() map[string]string {
+	s.mu.Lock()
+	s.authorise(&s.app)
+	s.mu.Unlock()
+	return s.Credentials()
+}
+
+// restore makes every refresh token good again.
+func (a *app) restore() {
+	for t := range a.refresh {
+		a.refresh[t] = true
+	}
+	clear(a.codes)
 }
 
 // authenticate checks the bearer token.

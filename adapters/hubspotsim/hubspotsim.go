@@ -17,6 +17,7 @@ package hubspotsim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,16 +109,23 @@ func New(o Options) *Sim {
 // Name is "hubspot".
 func (s *Sim) Name() string { return "hubspot" }
 
-// Reset empties the portal and issues fresh credentials.
+// Reset empties the portal. Refresh tokens stay good, even if they were revoked, and so do the properties that were
+// added to it: they are its set-up and not its data.
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID, s.nextEv = 21_400_000_000, 3_816_279_340
 	s.objects, s.merged = map[string]map[string]*object{}, map[string]map[string]string{}
 	s.unique, s.links = map[string]map[string]string{}, map[linkKey]map[string]link{}
-	s.props, s.groups = builtinProperties(s.Now()), builtinGroups()
+	if s.props == nil {
+		s.props, s.groups = builtinProperties(s.Now()), builtinGroups()
+	}
 	s.owners = builtinOwners()
-	s.app = s.newApp()
+	a := s.newApp() // drawn in any case, so that what follows a reset is what follows a start
+	if s.app.clientID == "" {
+		s.app = a
+	}
+	s.app.restore()
 	s.burst.Reset()
 	s.search.Reset()
 	s.day.Reset()
@@ -130,12 +138,12 @@ func (s *Sim) Types() []string {
 
 // Objects returns every object of the type as the API would show it, with all its properties and its associations.
 func (s *Sim) Objects(typ string) ([]any, error) {
-	typ, ok := typeName(typ)
-	if !ok {
-		return nil, sim.CheckType(typ, s.Types())
-	}
+	typ, _ = typeName(typ)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.has(typ) {
+		return nil, sim.CheckType(typ, s.Types())
+	}
 	var all []any
 	for _, o := range s.sorted(typ) {
 		m := s.show(o, view{all: true})
@@ -152,8 +160,10 @@ func (s *Sim) Objects(typ string) ([]any, error) {
 
 // Put is a person creating or editing a record. Property "companies" or "contacts" holds ids to associate with.
 func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
-	typ, ok := typeName(typ)
-	if !ok {
+	typ, _ = typeName(typ)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.has(typ) {
 		return nil, sim.CheckType(typ, s.Types())
 	}
 	set := map[string]string{}
@@ -165,10 +175,11 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 			}
 			continue
 		}
+		if low := strings.ToLower(k); s.props[typ][k] == nil && s.props[typ][low] != nil {
+			k = low
+		}
 		set[k] = text(v)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := s.Now()
 	w := writing{at: now, source: sourceScreen}
 	var o *object
@@ -193,6 +204,11 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 		}
 	}
 	return s.show(o, view{all: true}), nil
+}
+
+// has reports whether there is the type: one of HubSpot's, or one that a client has made. The caller holds the lock.
+func (s *Sim) has(typ string) bool {
+	return slices.Contains(s.Types(), typ) || s.objects[typ] != nil || s.props[typ] != nil
 }
 
 // Merge merges loser into winner; the survivor has a new id.

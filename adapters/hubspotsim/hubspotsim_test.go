@@ -465,3 +465,48 @@ func TestPeopleAtTheScreen(t *testing.T) {
 		t.Errorf("stats %+v", st)
 	}
 }
+
+func TestResetKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, hubspotsim.Options{})
+	cred := p.sim.Credentials()
+	p.want(201, "POST", "/crm/v3/properties/companies", object{"name": "datum_id", "label": "Datum id", "type": "string", "fieldType": "text", "groupName": "companyinformation", "hasUniqueValue": true})
+	p.want(201, "POST", "/crm/v3/objects/companies", object{"properties": object{"name": "A", "datum_id": "1"}})
+	p.want(200, "POST", "/_sim/reset", nil)
+	if list := p.want(200, "GET", "/crm/v3/objects/companies", nil); len(list["results"].([]any)) != 0 {
+		t.Errorf("after a reset: %v", list)
+	}
+	p.want(201, "POST", "/crm/v3/objects/companies", object{"properties": object{"name": "A", "datum_id": "1"}})
+
+	p.want(200, "POST", "/_sim/revoke", nil)
+	p.want(401, "GET", "/crm/v3/objects/companies", nil)
+	p.want(200, "POST", "/_sim/reset", nil)
+	resp, err := http.PostForm(p.url+cred["tokenPath"], url.Values{"grant_type": {"refresh_token"}, "refresh_token": {cred["refreshToken"]},
+		"client_id": {cred["clientId"]}, "client_secret": {cred["clientSecret"]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("renewing at the path that the credentials name: %d", resp.StatusCode)
+	}
+	p.want(200, "POST", "/_sim/revoke", nil)
+	p.token = p.want(200, "POST", "/_sim/authorise", nil)["accessToken"].(string)
+	p.want(200, "GET", "/crm/v3/objects/companies", nil)
+}
+
+func TestControlSaysWhichTypesThereAre(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, hubspotsim.Options{})
+	for _, c := range []struct {
+		method, path string
+		in           any
+	}{{"GET", "/_sim/objects?type=compnies", nil}, {"POST", "/_sim/objects", object{"type": "compnies", "properties": object{"name": "A"}}}, {"POST", "/_sim/objects", object{"name": "A"}}} {
+		if e := p.want(400, c.method, c.path, c.in); !strings.Contains(fmt.Sprint(e["error"]), "companies") {
+			t.Errorf("%s %s: %v", c.method, c.path, e)
+		}
+	}
+	if o := p.want(200, "POST", "/_sim/objects", object{"type": "Company", "Name": "A"}); o["properties"].(object)["name"] != "A" {
+		t.Errorf("fields beside the type, in another case: %v", o)
+	}
+}

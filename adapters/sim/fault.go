@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,10 +15,10 @@ import (
 	"time"
 )
 
-// Kinds of faults. The webhook faults match Path against the event's name.
+// Kinds of faults. The webhook faults match Path against the event's name and the receiver's URL.
 const (
 	FaultStatus      = "status"       // answer Status; with AfterCommit the request is carried out first
-	FaultHang        = "hang"         // no answer until the client goes away
+	FaultHang        = "hang"         // no answer until the client goes away, or for Delay
 	FaultReset       = "reset"        // carried out and committed, then the connection is reset without an answer
 	FaultResetBefore = "reset_before" // the connection is reset and nothing was done
 	FaultSlow        = "slow"         // carried out after Delay
@@ -26,8 +27,6 @@ const (
 	FaultDelay       = "delay_webhook"   // sent after Delay
 	FaultReorder     = "reorder_webhook" // sent after the event that follows it, or after Delay (1 s) if none does
 )
-
-var faultKinds = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore, FaultSlow, FaultDrop, FaultDuplicate, FaultDelay, FaultReorder}
 
 // Fault is something that goes wrong on purpose. Without Count and Rate it happens every time until it is cleared.
 type Fault struct {
@@ -48,6 +47,17 @@ type Fault struct {
 	pattern *regexp.Regexp
 }
 
+var (
+	faultKinds = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore, FaultSlow, FaultDrop, FaultDuplicate, FaultDelay, FaultReorder}
+
+	slowKinds      = []string{FaultSlow}
+	answerKinds    = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore}
+	dropKinds      = []string{FaultDrop}
+	duplicateKinds = []string{FaultDuplicate}
+	delayKinds     = []string{FaultDelay}
+	reorderKinds   = []string{FaultReorder}
+)
+
 // Duration is a time.Duration written as "500ms".
 type Duration time.Duration
 
@@ -61,21 +71,29 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return err
 }
 
-// AddFault arms a fault and returns its id. A fault that makes no sense is an error that says why.
-func (s *Server) AddFault(f Fault) (int, error) {
+// check says what makes no sense about a fault.
+func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
-		return 0, fmt.Errorf("kind %q is not one of %s", f.Kind, strings.Join(faultKinds, ", "))
+		return fmt.Errorf("kind %q is not one of %s", f.Kind, strings.Join(faultKinds, ", "))
 	case f.Kind == FaultStatus && (f.Status < 200 || f.Status > 599):
-		return 0, fmt.Errorf("a status fault needs a status from 200 to 599")
+		return errors.New("a status fault needs a status from 200 to 599")
 	case f.Rate < 0 || f.Rate > 1:
-		return 0, fmt.Errorf("rate %v is not between 0 and 1", f.Rate)
+		return fmt.Errorf("rate %v is not between 0 and 1", f.Rate)
 	case f.Count < 0:
-		return 0, fmt.Errorf("count is negative")
+		return errors.New("count is negative")
 	case f.Delay < 0:
-		return 0, fmt.Errorf("delay is negative")
+		return errors.New("delay is negative")
 	case (f.Kind == FaultSlow || f.Kind == FaultDelay) && f.Delay == 0:
-		return 0, fmt.Errorf("a %s fault needs a delay, for example \"500ms\"", f.Kind)
+		return fmt.Errorf("a %s fault needs a delay, for example \"500ms\"", f.Kind)
+	}
+	return nil
+}
+
+// AddFault arms a fault and returns its id. A fault that makes no sense is an error that says why.
+func (s *Server) AddFault(f Fault) (int, error) {
+	if err := f.check(); err != nil {
+		return 0, err
 	}
 	if strings.Contains(f.Path, "*") {
 		f.pattern = regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(f.Path), `\*`, ".*") + "$")
@@ -106,23 +124,25 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-func (f *Fault) matches(method, path string) bool {
-	switch {
-	case f.Count > 0 && f.Fired >= f.Count, f.Method != "" && !strings.EqualFold(f.Method, method):
+// matches compares with a request's path, or with an event's name and its receiver.
+func (f *Fault) matches(method string, subjects []string) bool {
+	if f.Count > 0 && f.Fired >= f.Count || f.Method != "" && !strings.EqualFold(f.Method, method) {
 		return false
-	case f.pattern != nil:
-		return f.pattern.MatchString(path)
-	default:
-		return strings.Contains(path, f.Path)
 	}
+	return slices.ContainsFunc(subjects, func(x string) bool {
+		if f.pattern != nil {
+			return f.pattern.MatchString(x)
+		}
+		return strings.Contains(x, f.Path)
+	})
 }
 
 // fire returns the first armed fault of one of the kinds that matches and, by chance, happens.
-func (s *Server) fire(method, path string, kinds ...string) *Fault {
+func (s *Server) fire(kinds []string, method string, subjects ...string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		if !slices.Contains(kinds, f.Kind) || !f.matches(method, path) || f.Rate > 0 && s.rand.Float64() >= f.Rate {
+		if !slices.Contains(kinds, f.Kind) || !f.matches(method, subjects) || f.Rate > 0 && s.rand.Float64() >= f.Rate {
 			continue
 		}
 		f.Fired++
@@ -131,6 +151,15 @@ func (s *Server) fire(method, path string, kinds ...string) *Fault {
 		return &c
 	}
 	return nil
+}
+
+// clearFault disarms one fault and reports whether there is one.
+func (s *Server) clearFault(id int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.faults)
+	s.faults = slices.DeleteFunc(s.faults, func(f *Fault) bool { return f.ID == id })
+	return len(s.faults) < n
 }
 
 const maxBody = 20 << 20
@@ -154,22 +183,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve reports whether the answer was a fault's and not the vendor's.
 func (s *Server) serve(w *countingWriter, r *http.Request) bool {
-	if f := s.fire(r.Method, r.URL.Path, FaultSlow); f != nil {
+	if f := s.fire(slowKinds, r.Method, r.URL.Path); f != nil {
 		if !s.pause(r, time.Duration(f.Delay)) {
 			return true
 		}
 	}
-	f := s.fire(r.Method, r.URL.Path, FaultStatus, FaultHang, FaultReset, FaultResetBefore)
+	f := s.fire(answerKinds, r.Method, r.URL.Path)
 	if f == nil {
 		s.vendor.ServeVendor(w, r)
 		return false
 	}
 	switch f.Kind {
 	case FaultHang:
-		select {
-		case <-r.Context().Done():
-		case <-s.ctx.Done():
-		}
+		s.hang(r, time.Duration(f.Delay))
 		abort(w)
 	case FaultReset:
 		s.vendor.ServeVendor(discard{http.Header{}}, r)
@@ -192,6 +218,18 @@ func (s *Server) serve(w *countingWriter, r *http.Request) bool {
 		_, _ = w.Write(f.Body)
 	}
 	return true
+}
+
+// hang waits until the client is gone, or for d if it is not 0.
+func (s *Server) hang(r *http.Request, d time.Duration) {
+	if d > 0 {
+		s.pause(r, d)
+		return
+	}
+	select {
+	case <-r.Context().Done():
+	case <-s.ctx.Done():
+	}
 }
 
 // pause waits and reports whether the client is still there.

@@ -56,7 +56,8 @@ type Vendor interface {
 	Expire()
 	// Revoke ends every access and refresh token: the customer removed the app.
 	Revoke()
-	// Reset empties the account and restores the first credentials.
+	// Reset empties the account. Credentials stay good, and revoked refresh tokens are good again, so that a connected
+	// client needs nobody to connect it anew.
 	Reset()
 	// Credentials are enough to connect: clientId, clientSecret, accessToken, refreshToken, webhookKey, and the tenant.
 	Credentials() map[string]string
@@ -71,6 +72,12 @@ type Vendor interface {
 // error refuses the registration.
 type Registrar interface {
 	Register(ctx context.Context, url string) error
+}
+
+// Consenter is implemented by vendors whose app a person can authorise anew after Revoke. It returns the credentials to
+// use from then on.
+type Consenter interface {
+	Consent() map[string]string
 }
 
 // Watcher is implemented by vendors that want to know how each delivery went (to disable a failing receiver).

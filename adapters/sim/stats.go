@@ -13,10 +13,10 @@ import (
 // Stats are the simulator's own ledger, since the start or the last reset.
 type Stats struct {
 	Requests int            `json:"requests"`
-	Routes   map[string]int `json:"routes"`   // by method and path pattern
-	Statuses map[string]int `json:"statuses"` // by status; "0" is a request that got no answer
-	Limited  int            `json:"limited"`  // requests refused by the vendor's own limits, not by a fault
-	Faults   map[string]int `json:"faults"`   // by kind
+	Routes   map[string]int `json:"routes"`      // by method and path pattern
+	Statuses map[string]int `json:"statuses"`    // by status; "0" is a request that got no answer
+	Limited  int            `json:"rateLimited"` // requests refused with 429 by the vendor's own limits, not by a fault
+	Faults   map[string]int `json:"faults"`      // by kind
 
 	Creates     int            `json:"creates"`     // objects created through the API
 	CreatesOf   map[string]int `json:"createsOf"`   // the same by type, where the vendor counts types
@@ -35,9 +35,9 @@ type Stats struct {
 // HookStats count webhooks. Events are what happened; deliveries are requests to the receiver.
 type HookStats struct {
 	Events     int `json:"events"`
-	Sent       int `json:"sent"`   // deliveries attempted
-	OK         int `json:"ok"`     // answered 2xx
-	Failed     int `json:"failed"` // anything else
+	Sent       int `json:"deliveries"` // attempted
+	OK         int `json:"ok"`         // answered 2xx
+	Failed     int `json:"failed"`     // anything else
 	GivenUp    int `json:"givenUp"`
 	Dropped    int `json:"dropped"`    // events lost by a fault
 	Duplicated int `json:"duplicated"` // events sent twice by a fault
@@ -60,6 +60,26 @@ func (s *Server) Stats() Stats {
 	c.CreatesOf, c.WriteCalls = maps.Clone(c.CreatesOf), maps.Clone(c.WriteCalls)
 	c.Duplicates, c.Webhooks.Pending = dup, pending
 	return c
+}
+
+// plainStats are the ledger with the numbers that are asked for most under their plain names too.
+type plainStats struct {
+	Stats
+	TooMany           int `json:"429"` // by the vendor's limits and by faults
+	WebhookDeliveries int `json:"webhookDeliveries"`
+	ByExternalID      int `json:"duplicatesByExternalId"`
+}
+
+func (s *Server) plainStats() plainStats {
+	st := s.Stats()
+	return plainStats{st, st.Statuses["429"], st.Webhooks.Sent, st.Duplicates}
+}
+
+// clearStats sets the ledger to nothing.
+func (s *Server) clearStats() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats = newStats()
 }
 
 // Count changes the ledger under its lock: s.Count(func(st *sim.Stats) { st.TokenRefreshes++ }).

@@ -158,26 +158,26 @@ func (d *dispatcher) poke() {
 
 func (d *dispatcher) emit(e Event) {
 	d.mu.Lock()
-	none := d.url == ""
+	url := d.url
 	d.mu.Unlock()
 	d.s.Count(func(st *Stats) { st.Webhooks.Events++ })
-	if none {
+	if url == "" {
 		return
 	}
-	if f := d.s.fire("", e.Name, FaultDrop); f != nil {
+	if f := d.s.fire(dropKinds, "POST", e.Name, url); f != nil {
 		d.s.Count(func(st *Stats) { st.Webhooks.Dropped++ })
 		return
 	}
 	copies := 1
-	if f := d.s.fire("", e.Name, FaultDuplicate); f != nil {
+	if f := d.s.fire(duplicateKinds, "POST", e.Name, url); f != nil {
 		copies = 2
 		d.s.Count(func(st *Stats) { st.Webhooks.Duplicated++ })
 	}
 	delay, reorder := time.Duration(0), false
-	if f := d.s.fire("", e.Name, FaultDelay); f != nil {
+	if f := d.s.fire(delayKinds, "POST", e.Name, url); f != nil {
 		delay = time.Duration(f.Delay)
 		d.s.Count(func(st *Stats) { st.Webhooks.Delayed++ })
-	} else if f := d.s.fire("", e.Name, FaultReorder); f != nil {
+	} else if f := d.s.fire(reorderKinds, "POST", e.Name, url); f != nil {
 		reorder = true
 		if delay = time.Duration(f.Delay); delay == 0 {
 			delay = time.Second

@@ -68,6 +68,15 @@ func (s *Sim) newApp() app {
 	return a
 }
 
+// restore makes every consent good again.
+func (a *app) restore() {
+	for _, g := range a.grants {
+		g.revoked = false
+	}
+	a.connected = true
+	clear(a.codes)
+}
+
 // issue gives the grant a new pair of tokens.
 func (s *Sim) issue(a *app, g *grant) {
 	now := s.Now()

@@ -1,10 +1,12 @@
 package xerosim
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,16 +49,12 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	if err := sim.CheckType(typ, s.Types()); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(properties)
-	if err != nil {
-		return nil, err
-	}
-	var in incoming
-	var own struct {
+	var in struct {
+		incoming
 		Website                *string
 		IsSupplier, IsCustomer *bool
 	}
-	if err := errors.Join(json.Unmarshal(b, &in), json.Unmarshal(b, &own)); err != nil {
+	if err := readScreen(properties, &in); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -68,14 +66,14 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 		}
 	}
 	c, msgs := in.apply(old)
-	if own.Website != nil {
-		c.Website = *own.Website
+	if in.Website != nil {
+		c.Website = *in.Website
 	}
 	if msgs = append(msgs, s.clashes(c)...); len(msgs) > 0 {
 		return nil, errors.New(strings.Join(msgs, " "))
 	}
 	unseen := c.same(old)
-	c.IsSupplier, c.IsCustomer = or(own.IsSupplier, c.IsSupplier), or(own.IsCustomer, c.IsCustomer)
+	c.IsSupplier, c.IsCustomer = or(in.IsSupplier, c.IsSupplier), or(in.IsCustomer, c.IsCustomer)
 	switch {
 	case id == "":
 		c.ContactID = s.UUID()
@@ -89,6 +87,28 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	}
 	return shown{c.clone(), c.ContactStatus != "ACTIVE"}, nil
 }
+
+// readScreen decodes what a person entered. What the screen shows and nobody can enter may be there and is left alone; a
+// member that no contact has is an error.
+func readScreen(properties map[string]any, in any) error {
+	properties = maps.Clone(properties)
+	maps.DeleteFunc(properties, func(name string, _ any) bool {
+		return slices.ContainsFunc(shownOnly, func(s string) bool { return strings.EqualFold(s, name) })
+	})
+	b, err := json.Marshal(properties)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(in); err != nil {
+		return fmt.Errorf("the properties are not those of a Xero contact such as Name, EmailAddress, TaxNumber, Addresses, Phones: %w", err)
+	}
+	return nil
+}
+
+var shownOnly = []string{"archived", "UpdatedDateUTC", "UpdatedDateUTCString", "MergedToContactID", "Balances", "ContactGroups",
+	"HasAttachments", "HasValidationErrors"}
 
 func or(p *bool, otherwise bool) bool {
 	if p == nil {

@@ -101,14 +101,18 @@ func (s *Sim) Name() string { return "xero" }
 // ServeVendor answers Xero's own API.
 func (s *Sim) ServeVendor(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Reset empties the account and restores the first credentials; counters, faults and clock are Server.Reset's.
+// Reset empties the account and makes every credential good again; counters, faults and clock are Server.Reset's.
 func (s *Sim) Reset() {
-	a := s.newApp()
+	a := s.newApp() // drawn in any case, so that what follows a reset is what follows a start
 	o := s.newOrganisation()
 	s.limits.reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.app, s.org = a, o
+	if s.app.id == "" {
+		s.app = a
+	}
+	s.app.restore()
+	s.org = o
 	s.contacts, s.byNumber, s.answers = map[string]*contact{}, map[string]string{}, map[string]stored{}
 	s.sequence, s.disabled, s.kept = 0, false, nil
 }

@@ -528,3 +528,56 @@ func readBody(r *http.Request) []byte {
 	_, _ = b.ReadFrom(r.Body)
 	return b.Bytes()
 }
+
+func TestResetKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	f := setup(t, xerosim.Options{})
+	renew := func(token string) (int, map[string]any) {
+		return f.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, true)
+	}
+	first := f.sim.Credentials()
+	_, m := renew(first["refreshToken"])
+	held := m["access_token"].(string)
+	_, m = renew(m["refresh_token"].(string))
+	rotated := m["refresh_token"].(string)
+	f.sim.Revoke()
+	f.sim.Reset()
+	if again := f.sim.Credentials(); again["tenantId"] != first["tenantId"] || again["clientSecret"] != first["clientSecret"] || again["webhookKey"] != first["webhookKey"] {
+		t.Errorf("a reset changed the credentials: %v, then %v", first, again)
+	}
+	if resp, b := f.call("GET", contacts, "", "Authorization", "Bearer "+held); resp.StatusCode != 200 {
+		t.Errorf("the access token that was in use: %d %s", resp.StatusCode, b)
+	}
+	if st, m := renew(rotated); st != 200 {
+		t.Errorf("the refresh token that was in use: %d %v", st, m)
+	}
+}
+
+func TestScreenRefusesWhatNoContactHas(t *testing.T) {
+	t.Parallel()
+	f := setup(t, xerosim.Options{})
+	resp, b := f.call("POST", "/_sim/objects", `{"type":"Contact","Name":"A","Email":"a@b.example"}`)
+	if resp.StatusCode != 400 || !strings.Contains(string(b), "Email") {
+		t.Errorf("an unknown member: %d %s", resp.StatusCode, b)
+	}
+	resp, b = f.call("POST", "/_sim/objects", `{"type":"Contact","name":"A","EmailAddress":"a@b.example"}`)
+	var shown map[string]any
+	if err := json.Unmarshal(b, &shown); err != nil || resp.StatusCode != 200 || shown["Name"] != "A" {
+		t.Fatalf("a new contact: %d %s", resp.StatusCode, b)
+	}
+	shown["Name"] = "B"
+	again, err := json.Marshal(map[string]any{"type": "contacts", "properties": shown})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, b = f.call("PUT", "/_sim/objects", string(again)); resp.StatusCode != 200 || !strings.Contains(string(b), `"Name":"B"`) || len(must(f.sim.Objects("contacts"))) != 1 {
+		t.Errorf("a contact sent back as it was shown: %d %s", resp.StatusCode, b)
+	}
+}
+
+func must(objects []any, err error) []any {
+	if err != nil {
+		panic(err)
+	}
+	return objects
+}

@@ -141,6 +141,9 @@ func (a *Applier) Decide(ctx context.Context, d Decision) (c store.Case, err err
 		if c, err = store.CaseByID(ctx, r.tx, d.CaseID, false); err != nil {
 			return err
 		}
+		if err = r.lockCase(&c); err != nil {
+			return err
+		}
 		if c.Status != "open" {
 			return domain.Errorf(domain.Conflict, "case %s is no longer open: %s", c.ID, c.Resolution)
 		}
@@ -153,6 +156,23 @@ func (a *Applier) Decide(ctx context.Context, d Decision) (c store.Case, err err
 		return c, err
 	}
 	return store.CaseByID(ctx, a.pool, d.CaseID, false)
+}
+
+// lockCase locks what the case is about, and then the case, and reads it again: of two decisions at once one is heard.
+func (r *run) lockCase(c *store.Case) error {
+	for _, id := range []string{min(c.EntityID, c.OtherID), max(c.EntityID, c.OtherID)} {
+		if domain.KindOfID(id) == "" {
+			continue
+		}
+		if _, err := store.LockEntity(r.ctx, r.tx, id); err != nil {
+			return err
+		}
+	}
+	locked, err := store.CaseByID(r.ctx, r.tx, c.ID, true)
+	if err == nil {
+		*c = locked
+	}
+	return err
 }
 
 func (r *run) decide(c store.Case, d Decision) error {
@@ -179,7 +199,7 @@ func (r *run) decide(c store.Case, d Decision) error {
 		s.st.Cases = slices.DeleteFunc(s.st.Cases, func(x store.Case) bool { return x.ID == c.ID })
 		switch {
 		case c.Kind == store.CaseConflict && d.Choice == ChoiceAccept:
-			r.pin(s, c.Field, c.Detail.Theirs, d.Actor, "accepted "+c.System+"'s value, case "+c.ID)
+			return r.accept(s, c, d)
 		case c.Kind == store.CaseConflict && d.Choice == ChoiceKeepOurs:
 			for _, rec := range s.st.Records {
 				if rec.System == c.System {
@@ -188,7 +208,7 @@ func (r *run) decide(c store.Case, d Decision) error {
 					s.dirty[rec] = true
 				}
 			}
-		case c.Kind == store.CaseRefused && d.Choice == ChoiceRetry:
+		case (c.Kind == store.CaseRefused || c.Kind == store.CaseStuck) && d.Choice == ChoiceRetry:
 			if p := s.st.Projections[c.System]; p != nil {
 				p.Diff = domain.Values{} // differs from anything: due again
 			}
@@ -198,10 +218,25 @@ func (r *run) decide(c store.Case, d Decision) error {
 	return err
 }
 
+// accept makes their value golden: through a pin until the owner has it, or as the word of an owner that is Datum's own.
+func (r *run) accept(s *settlement, c store.Case, d Decision) error {
+	owner := s.kp.Rule(c.Field, s.st.Entity.Stage).Owner
+	if s.pol.Adapter(owner) != ownership.Native {
+		r.pin(s, c.Field, c.Detail.Theirs, d.Actor, "accepted "+c.System+"'s value, case "+c.ID)
+		return nil
+	}
+	_, err := s.contributeKeyed(owner, domain.Values{c.Field: c.Detail.Theirs})
+	return err
+}
+
+// provisional begins the reason of a pin that holds only until the owner of the field has a value.
+const provisional = "until its owner has a word: "
+
 // pin sets a pin in the state and queues it.
 func (r *run) pin(s *settlement, f domain.Field, v domain.Value, actor, reason string) {
 	p := store.Pin{Field: f, Value: v, Actor: actor, Reason: reason}
 	s.st.Pins[f] = p
+	s.pinned = true
 	store.QueuePin(r.batch, s.st.Entity.ID, p)
 	r.history(&s.st.Entity, store.History{Action: store.ActionPinned, Field: f, Old: s.st.Entity.Golden[f], New: v, Note: reason})
 }
@@ -225,6 +260,14 @@ func (r *run) createFrom(c store.Case) error {
 		s.created = true
 		s.st.put(rec)
 		s.dirty[rec] = true
+		r.history(&s.st.Entity, store.History{Action: store.ActionLinked, System: rec.System, ExternalID: rec.ExternalID, Note: "new, case " + c.ID})
+		s.resolve()
+		for _, f := range rec.Values.Fields() {
+			// The policy would not ask this system; there is nobody else to ask yet.
+			if g := s.res.Fields[f]; !rec.Values[f].Empty() && g.Value.Empty() {
+				r.pin(s, f, rec.Values[f], r.cause.Actor, provisional+"created from "+rec.System+"'s record")
+			}
+		}
 		return nil
 	})
 	return err

@@ -2,7 +2,8 @@
 // about cases and new policies all go through an Applier, which in one transaction links, stores, resolves, judges edits by
 // systems that do not own a field, bumps projections, opens and closes cases, and writes history and feed events.
 //
-// Locks are taken in one order everywhere: strong keys (sorted), record, entities (sorted), projections.
+// Locks are taken in one order everywhere: strong keys and the names of vendor records (sorted), entities (sorted), records,
+// projections, cases. An outcome's lease is checked under the entity's lock for the same reason, see Incoming.Lease.
 package change
 
 import (
@@ -100,10 +101,16 @@ type Result struct {
 
 // Policy returns the policy of a version, parsed; 0 is the version in force.
 func (a *Applier) Policy(ctx context.Context, db store.DB, version int64) (*ownership.Policy, int64, error) {
+	if version == 0 {
+		var err error
+		if version, err = store.PolicyNumber(ctx, db); err != nil {
+			return nil, 0, err
+		}
+	}
 	a.mu.Lock()
 	p := a.policies[version]
 	a.mu.Unlock()
-	if p != nil && version != 0 {
+	if p != nil {
 		return p, version, nil
 	}
 	pv, err := store.Policy(ctx, db, version)

@@ -207,6 +207,7 @@ func TestDecidedOnce(t *testing.T) {
 	id := w.pair(1, values("legalName", "Mole Pty Ltd", "email", "a@mole.example.com"))
 	w.change(accounting, "x1", values("email", "b@mole.example.com"))
 	c := w.one(store.CaseConflict)
+	free := w.hold(id)
 	var mu sync.Mutex
 	var heard []string
 	var wg sync.WaitGroup
@@ -223,6 +224,8 @@ func TestDecidedOnce(t *testing.T) {
 			}
 		})
 	}
+	w.waiting(8)
+	free()
 	wg.Wait()
 	if len(heard) != 1 {
 		t.Fatalf("heard: %v", heard)

@@ -184,14 +184,14 @@ func (w *world) try(d door, id string, tag int, fi domain.FieldInfo) {
 		if !has(store.ActionRefused) || conflict != nil {
 			fail("case %+v, history %+v", conflict, rows)
 		}
-	case others == ownership.Restore && w.shelf.writes[adapterOf[d.system]][fi.Name] && kp.Replicate[d.system] != ownership.Never:
+	case others == ownership.Restore && !ours.Empty() && w.shelf.writes[adapterOf[d.system]][fi.Name] && kp.Replicate[d.system] != ownership.Never:
 		if p := w.projection(id, d.system); p.Status != store.Pending || p.Diff[fi.Name] != ours {
 			fail("the projection is %+v", p)
 		}
 		if !has(store.ActionRestored) || conflict != nil {
 			fail("case %+v, history %+v", conflict, rows)
 		}
-	default: // kept, or it could not be restored
+	default: // kept, or it could not be restored, or nobody has a value to restore
 		if !has(store.ActionKept) || conflict != nil {
 			fail("case %+v, history %+v", conflict, rows)
 		}

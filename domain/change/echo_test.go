@@ -3,6 +3,7 @@ package change_test
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"datum/domain"
 	"datum/domain/change"
@@ -181,6 +182,23 @@ func TestAnswerOlderThanWhatWasSeen(t *testing.T) {
 	}
 	w.isAt(id, accounting, store.Confirmed)
 	w.isGolden(id, "phone", text("+61390000032"))
+}
+
+// A vendor whose answers carry an older time than its objects (of a part of them) is believed about what was written.
+func TestAnswerWithOlderTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	id := w.pair(1, values("legalName", "Doe Pty Ltd", "phone", "+61390000031"))
+	w.change(crm, "h1", values("phone", "+61390000032", "email", "a@doe.example.com"))
+	p := w.claim(accounting)
+	rec := w.call(p, w.faithful)
+	rec.ModifiedAt = p.base.ModifiedAt.Add(-time.Hour)
+	w.finish(p, rec)
+	w.isAt(id, accounting, store.Confirmed)
+	if r := w.stored(accounting, "x1"); r.Values["phone"] != text("+61390000032") || !r.ModifiedAt.Equal(p.base.ModifiedAt) {
+		t.Errorf("the record shows %s of %s", r.Values["phone"], r.ModifiedAt)
+	}
+	w.none("")
 }
 
 // Fields of an answer that merely repeat what the write started from say nothing about what was seen meanwhile.

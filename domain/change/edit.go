@@ -163,9 +163,14 @@ func (r *run) create(e Edit, res *Result) error {
 			return nil
 		}
 		for _, f := range e.Fields.Fields() {
-			if !e.Fields[f].Empty() {
-				r.pin(s, f, e.Fields[f], e.Actor, "created for "+e.System)
+			if e.Fields[f].Empty() {
+				continue
 			}
+			reason := "created for " + e.System
+			if kp.Rule(f, e.Fields[ki.StageField].Text()).Owner != e.System {
+				reason = provisional + reason
+			}
+			r.pin(s, f, e.Fields[f], e.Actor, reason)
 		}
 		return nil
 	})
@@ -185,11 +190,15 @@ func (s *settlement) contribute(system string, values domain.Values) {
 			Record: domain.Record{Kind: s.kp.Kind, ExternalID: s.st.Entity.ID, Values: domain.Values{}}, EntityID: s.st.Entity.ID}
 	}
 	s.changed = map[domain.Field]bool{}
-	for f, v := range values {
-		if !equal(rec.Values[f], v) {
+	for _, f := range values.Fields() {
+		if !equal(rec.Values[f], values[f]) {
 			s.changed[f] = true
 		}
-		rec.Values[f] = v
+		rec.Values[f] = values[f]
+		if _, ok := s.st.Pins[f]; ok && s.kp.Rule(f, s.st.Entity.Stage).Owner == system {
+			s.unpin(f, system, rec.ExternalID, system+", which owns it, has decided anew")
+			s.pinned = true
+		}
 	}
 	rec.ModifiedAt, rec.FetchedAt = s.st.Now, s.st.Now
 	s.st.put(rec)
@@ -224,6 +233,9 @@ func (r *run) update(e Edit, res *Result) error {
 		case rule.Owner == e.System && native:
 			contributed[f] = v
 		case equal(v, g.Value):
+			if native && s.variesFrom(e.System, f, v) {
+				contributed[f] = v // a variation is given up
+			}
 		case rule.Owner == e.System:
 			r.pin(s, f, v, e.Actor, "set for "+e.System+", which owns it")
 		case rule.Others == ownership.Propose:
@@ -260,6 +272,13 @@ func (r *run) update(e Edit, res *Result) error {
 	*res = out.Result
 	res.Proposed, res.Cases = proposed, append(cases, res.Cases...)
 	return err
+}
+
+// variesFrom reports whether the system's record says something other than v.
+func (s *settlement) variesFrom(system string, f domain.Field, v domain.Value) bool {
+	return slices.ContainsFunc(s.st.Records, func(r *store.Record) bool {
+		return r.System == system && !equal(r.Values[f], v)
+	})
 }
 
 // contributeKeyed is contribute to an entity that exists: the values may be the strong keys of another one.

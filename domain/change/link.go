@@ -25,7 +25,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 	}
 	if in.EntityID != "" {
 		id, err := store.Survivor(r.ctx, r.tx, in.EntityID)
-		cur.EntityID, res.linkedBy = id, "written by Datum"
+		cur.EntityID, res.linkedBy, res.unmatched = id, "written by Datum", true
 		return res, err
 	}
 	if cur.Deleted {
@@ -40,7 +40,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 				return res, err
 			}
 			if !taken {
-				cur.EntityID, res.linkedBy = id, "our id in the record"
+				cur.EntityID, res.linkedBy, res.unmatched = id, "our id in the record", true
 				return res, nil
 			}
 			rivals = append(rivals, store.Match{EntityID: id, Keys: []string{"our id " + cur.CanonicalID}, Systems: []string{in.System}})
@@ -280,25 +280,29 @@ func (r *run) mergeEntities(loser, survivor, note string) error {
 	if err != nil || a == b {
 		return err
 	}
-	first, second := min(a, b), max(a, b)
-	for _, id := range []string{first, second} {
-		if err := r.flush(); err != nil {
-			return err
-		}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	states := map[string]*store.EntityState{}
+	for _, id := range []string{min(a, b), max(a, b)} {
 		st, err := store.LockEntity(r.ctx, r.tx, id)
 		if err != nil {
 			return err
 		}
-		if id == a {
-			for _, p := range st.Pins {
-				store.QueuePin(r.batch, b, p)
-			}
+		states[id] = &st
+	}
+	kind := domain.KindOfID(b)
+	for f, p := range states[a].Pins {
+		if _, decided := states[b].Pins[f]; !decided {
+			states[b].Pins[f] = p
+			store.QueuePin(r.batch, b, p)
 		}
 	}
-	r.history(&store.Entity{ID: b}, store.History{Action: store.ActionMerged, Note: note + "; " + a + " is now part of this"})
-	r.history(&store.Entity{ID: a}, store.History{Action: store.ActionMerged, Note: note + "; now part of " + b})
+	store.QueueMatchKeys(r.batch, "", kind, a, nil)
+	store.QueueMatchKeys(r.batch, "", kind, b, pinnedKeys(kind, states[b].Pins))
+	r.history(&states[b].Entity, store.History{Action: store.ActionMerged, Note: note + "; " + a + " is now part of this"})
+	r.history(&states[a].Entity, store.History{Action: store.ActionMerged, Note: note + "; now part of " + b})
 	store.QueueCaseMove(r.batch, a, b)
-	kind := domain.KindOfID(b)
 	store.QueueMerge(r.batch, kind, a, b)
 	store.QueueEvent(r.batch, store.TopicEntity, a, "", b, r.cause.CorrelationID)
 	return r.flush()

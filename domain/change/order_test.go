@@ -50,7 +50,9 @@ func drawSteps(t *rapid.T, w *world) []step {
 				continue
 			}
 			id := fmt.Sprintf("%s%d", system[:1], who)
-			// What has been overwritten since was said by nobody else: if it was, who cleared it would depend on when.
+			stage := rapid.SampledFrom(append([]string{""}, ki.Stages...)).Draw(t, "stage")
+			// What has been overwritten since was said by nobody else, and the rules were the same: what two systems once agreed
+			// about is no difference of opinion later, as it would be between systems that have never met.
 			for v := range rapid.IntRange(0, 2).Draw(t, "older versions") {
 				old := 10 + 10*v
 				if system == accounting {
@@ -62,9 +64,12 @@ func drawSteps(t *rapid.T, w *world) []step {
 						delete(vals, fi.Name)
 					}
 				}
+				if system == crm {
+					vals[ki.StageField] = text(stage)
+				}
 				steps = append(steps, step{system: system, who: who, rec: w.record(id, 1+v, vals)})
 			}
-			steps = append(steps, step{system: system, who: who, final: true, rec: w.record(id, 9, w.shelf.carried(system, draw("now", -1, 0, 1)))})
+			steps = append(steps, step{system: system, who: who, final: true, rec: w.record(id, 9, w.shelf.carried(system, with(draw("now", -1, 0, 1), domain.Values{ki.StageField: text(stage)})))})
 		}
 		edit := domain.Values{}
 		for _, f := range []domain.Field{"creditLimit", "customFields"} { // what ops owns at every stage
@@ -84,6 +89,7 @@ func drawSteps(t *rapid.T, w *world) []step {
 func (w *world) play(steps []step) {
 	w.tb.Helper()
 	entity := map[int]string{}
+	w.clock = max(w.clock, 9)
 	for queue := slices.Clone(steps); len(queue) > 0; queue = queue[1:] {
 		s := queue[0]
 		switch {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"datum/domain"
@@ -23,6 +24,9 @@ type Incoming struct {
 	Wrote, Base domain.Values
 	// EntityID is the entity the write was for; the record is linked to it.
 	EntityID string
+	// Lease is the fence of an outcome: if the projection is not under it any more, nothing is changed and the error is
+	// Stale. The zero lease is no fence.
+	Lease uuid.UUID
 }
 
 // Record applies one vendor object in a transaction of its own.
@@ -55,10 +59,10 @@ func (r *run) record(in Incoming) (Result, error) {
 	if rec.Deleted || rec.MergedInto != "" {
 		keys = nil
 	}
-	if err := store.LockKeys(r.ctx, r.tx, rec.Kind, texts(keys)); err != nil {
+	if err := store.LockKeys(r.ctx, r.tx, rec.Kind, append(texts(keys), "record:"+in.System+" "+rec.ExternalID)); err != nil {
 		return Result{}, err
 	}
-	old, err := store.LockRecord(r.ctx, r.tx, in.System, rec.Kind, rec.ExternalID)
+	old, err := store.RecordByID(r.ctx, r.tx, in.System, rec.Kind, rec.ExternalID)
 	if err != nil {
 		return Result{}, err
 	}
@@ -74,8 +78,12 @@ func (r *run) record(in Incoming) (Result, error) {
 	if err != nil {
 		return res.Result, err
 	}
-	if old != nil && old.EntityID != "" && !cur.Deleted {
-		cases, err := r.gained(cur, match.Keys(rec.Kind, old.Values), keys)
+	if cur.EntityID != "" && !cur.Deleted && (old != nil && old.EntityID != "" || res.unmatched) {
+		var before []match.Key
+		if !res.unmatched {
+			before = match.Keys(rec.Kind, old.Values)
+		}
+		cases, err := r.gained(cur, before, keys)
 		if err != nil {
 			return res.Result, err
 		}
@@ -83,12 +91,22 @@ func (r *run) record(in Incoming) (Result, error) {
 	}
 	store.QueueMatchKeys(r.batch, in.System, rec.Kind, rec.ExternalID, texts(keys))
 	if cur.EntityID == "" {
+		if err := r.refresh(old, cur); err != nil {
+			return res.Result, err
+		}
 		store.QueueRecord(r.batch, cur)
 		return res.Result, nil
 	}
 	st, pol, err := r.lock(cur.EntityID)
 	if err != nil {
 		return res.Result, err
+	}
+	cur.EntityID = st.Entity.ID
+	if err := r.refresh(old, cur); err != nil {
+		return res.Result, err
+	}
+	if p := st.Projections[in.System]; in.Lease != uuid.Nil && (p == nil || p.Lease == nil || *p.Lease != in.Lease) {
+		return res.Result, domain.Errorf(domain.Stale, "%s: somebody else has taken over the projection of %s", in.System, st.Entity.ID)
 	}
 	if old != nil && old.EntityID != cur.EntityID || old == nil {
 		r.history(&st.Entity, store.History{Action: store.ActionLinked, System: in.System, ExternalID: rec.ExternalID, Note: res.linkedBy})
@@ -108,9 +126,11 @@ func (r *run) record(in Incoming) (Result, error) {
 	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, changed: changed,
 		dirty: adopted}
 	if in.Source == FromProjection {
-		s.answered = true
-		if old == nil || !rec.ModifiedAt.Before(old.ModifiedAt) {
-			s.wrote = in.Wrote
+		s.answered, s.wrote = true, domain.Values{}
+		for f, v := range in.Wrote {
+			if equal(cur.Values[f], rec.Values[f]) {
+				s.wrote[f] = v // the answer's word counts, not something newer
+			}
 		}
 	}
 	out, err := s.settle()
@@ -129,10 +149,25 @@ func storable(issues []domain.Issue) []domain.Issue {
 	return issues
 }
 
+// refresh locks the record, now that its entity is locked, and takes over what others have noted about it since it was read.
+// If it has been linked elsewhere meanwhile, everything is to be done again.
+func (r *run) refresh(old, cur *store.Record) error {
+	now, err := store.LockRecord(r.ctx, r.tx, cur.System, cur.Kind, cur.ExternalID)
+	if err != nil || old == nil || now == nil {
+		return err
+	}
+	if now.EntityID != old.EntityID && now.EntityID != cur.EntityID {
+		return store.ErrAgain
+	}
+	cur.Confirmed, cur.Held, cur.Echo = now.Confirmed, now.Held, now.Echo
+	return nil
+}
+
 // linkResult is a Result with a note on how the record found its entity.
 type linkResult struct {
 	Result
-	linkedBy string
+	linkedBy  string
+	unmatched bool // linked without a look at its strong keys
 }
 
 // merge lays an incoming record over the stored one and returns the outcome and the fields whose value changed. It returns
@@ -164,15 +199,18 @@ func merge(in Incoming, old *store.Record) (*store.Record, map[domain.Field]bool
 			return nil, nil
 		}
 	} else {
-		if rec.ModifiedAt.Before(old.ModifiedAt) {
-			return old.Clone(), changed // what was seen since the write has it in it
-		}
+		older := rec.ModifiedAt.Before(old.ModifiedAt)
 		for f, v := range rec.Values {
-			if _, ours := in.Wrote[f]; !ours && v == in.Base[f] {
-				if rec.Values[f] = old.Values[f]; rec.Values[f] == "" {
-					delete(rec.Values, f)
-				}
+			if _, ours := in.Wrote[f]; ours && !older || ours && equal(old.Values[f], in.Base[f]) || !ours && !older && v != in.Base[f] {
+				continue
 			}
+			// The answer repeats what the write started from, or something newer has been seen.
+			if rec.Values[f] = old.Values[f]; rec.Values[f] == "" {
+				delete(rec.Values, f)
+			}
+		}
+		if older {
+			rec.ModifiedAt, rec.Version, rec.Raw = old.ModifiedAt, "", old.Raw
 		}
 	}
 	cur := old.Clone()

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"datum/domain"
+	"datum/domain/match"
 	"datum/domain/ownership"
 	"datum/domain/store"
 )
@@ -29,6 +31,7 @@ type settlement struct {
 	res    ownership.Resolution
 	golden domain.Values
 	dirty  map[*store.Record]bool // records to store
+	pinned bool                   // pins have changed
 	events map[string]bool
 	out    Result
 }
@@ -50,6 +53,10 @@ func (s *settlement) settle() (linkResult, error) {
 	s.resolve()
 	if s.confirmPins() {
 		s.resolve()
+		s.pinned = true
+	}
+	if s.pinned {
+		store.QueueMatchKeys(s.batch, "", s.kp.Kind, e.ID, pinnedKeys(s.kp.Kind, s.st.Pins))
 	}
 	if err := s.updateGolden(); err != nil {
 		return linkResult{}, err
@@ -142,20 +149,45 @@ func (s *settlement) primary(system string) (rec *store.Record, gone bool) {
 	return nil, false
 }
 
-// confirmPins ends the pins that the owner has confirmed.
+// confirmPins ends the pins that the owner has confirmed, and those that were only to hold until it has a word.
 func (s *settlement) confirmPins() bool {
 	ended := false
-	for f, p := range s.st.Pins {
-		owner := s.res.Fields[f].Owner
-		if rec, _ := s.primary(owner); rec != nil && equal(rec.Values[f], p.Value) {
-			delete(s.st.Pins, f)
-			store.QueueUnpin(s.batch, s.st.Entity.ID, f)
-			s.history(&s.st.Entity, store.History{Action: store.ActionUnpinned, Field: f, New: p.Value, Owner: owner, System: owner,
-				ExternalID: rec.ExternalID, Note: "confirmed by " + owner})
-			ended = true
+	for _, f := range slices.Sorted(maps.Keys(s.st.Pins)) {
+		p, owner := s.st.Pins[f], s.res.Fields[f].Owner
+		rec, _ := s.primary(owner)
+		if rec == nil {
+			continue
 		}
+		theirs, note := rec.Values[f], ""
+		switch {
+		case equal(theirs, p.Value), theirs != "" && equal(theirs, s.fitOne(owner, f, p.Value)):
+			note = "confirmed by " + owner
+		case strings.HasPrefix(p.Reason, provisional) && !theirs.Empty():
+			note = owner + ", which owns it, has a word now"
+		default:
+			continue
+		}
+		s.unpin(f, owner, rec.ExternalID, note)
+		ended = true
 	}
 	return ended
+}
+
+// unpin ends a pin and queues that.
+func (s *settlement) unpin(f domain.Field, system, externalID, note string) {
+	p := s.st.Pins[f]
+	delete(s.st.Pins, f)
+	store.QueueUnpin(s.batch, s.st.Entity.ID, f)
+	s.history(&s.st.Entity, store.History{Action: store.ActionUnpinned, Field: f, New: p.Value, Owner: system, System: system, ExternalID: externalID, Note: note})
+}
+
+// pinnedKeys are the strong keys of what people have decided: an entity that no record speaks for yet is found by them.
+func pinnedKeys(kind domain.Kind, pins map[domain.Field]store.Pin) []string {
+	v := domain.Values{}
+	for f, p := range pins {
+		v[f] = p.Value
+	}
+	return texts(match.Keys(kind, v))
 }
 
 func equal(a, b domain.Value) bool { return a == b || a.Empty() && b.Empty() }
@@ -269,8 +301,8 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	}
 	rule := s.kp.Rule(f, s.res.Stage)
 	others := rule.Others
-	if !writable && others == ownership.Restore {
-		others = ownership.Keep
+	if others == ownership.Restore && (!writable || g.Why == ownership.ByNobody) {
+		others = ownership.Keep // it cannot be restored, or there is nothing to restore
 	}
 	h := store.History{Field: f, Old: theirs, New: g.Value, System: rec.System, ExternalID: rec.ExternalID, Owner: g.Owner, Why: string(others)}
 	if held := (store.Held{Value: theirs, Others: string(others)}); rec.Held[f] != held {

@@ -2,9 +2,11 @@ package change_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -30,6 +32,19 @@ const (
 )
 
 var ctx = context.Background()
+
+// TestMain lets the properties run fewer times than rapid would: each of theirs is many transactions.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given {
+		if err := flag.Set("rapid.checks", "40"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // world is a database with a policy in force and both vendor systems read completely.
 type world struct {
@@ -245,14 +260,14 @@ func (w *world) edit(system, entity string, fields domain.Values) change.Result 
 
 func (w *world) decide(caseID, choice string) {
 	w.tb.Helper()
-	_, err := w.a.Decide(ctx, change.Decision{CaseID: caseID, Choice: choice, Cause: change.Cause{Actor: "Jo"}})
+	_, err := w.a.Decide(ctx, change.Decision{CaseID: caseID, Choice: choice, Cause: change.Cause{Actor: "Jo", CorrelationID: domain.NewID("cor")}})
 	w.ok(err)
 }
 
 func (w *world) resettleAll() {
 	w.tb.Helper()
 	for _, e := range w.entities() {
-		_, err := w.a.Resettle(ctx, e.ID, change.Cause{Actor: "policy", Source: change.FromPolicy, Lane: "bulk"})
+		_, err := w.a.Resettle(ctx, e.ID, change.Cause{Actor: "policy", Source: change.FromPolicy, Lane: "bulk", CorrelationID: domain.NewID("cor")})
 		w.ok(err)
 	}
 }
@@ -290,6 +305,31 @@ func (w *world) work(answer vendor) map[string]int {
 	}
 	w.tb.Fatalf("still busy after 20 rounds: %v", writes)
 	return nil
+}
+
+// hold locks an entity until the returned function is called.
+func (w *world) hold(id string) func() {
+	w.tb.Helper()
+	tx, err := w.pool.Begin(ctx)
+	w.ok(err)
+	_, err = tx.Exec(ctx, "SELECT 1 FROM entities WHERE id = $1 FOR UPDATE", id)
+	w.ok(err)
+	return func() { w.ok(tx.Commit(ctx)) }
+}
+
+// waiting waits until n transactions of this database wait for a lock.
+func (w *world) waiting(n int) {
+	w.tb.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		var m int
+		w.ok(w.pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&m))
+		if m >= n {
+			return
+		}
+		if time.Now().After(end) {
+			w.tb.Fatalf("%d transactions wait, not %d", m, n)
+		}
+	}
 }
 
 // inFlight is a projection that is being written.

@@ -42,8 +42,8 @@ func ParseCursor(s string) (Position, error) {
 		tx, id, ok := strings.Cut(string(b), ".")
 		t, err1 := strconv.ParseUint(tx, 10, 64)
 		i, err2 := strconv.ParseInt(id, 10, 64)
-		if ok && err1 == nil && err2 == nil {
-			return Position{t, i}, nil
+		if p := (Position{t, i}); ok && err1 == nil && err2 == nil && p.Cursor() == s {
+			return p, nil
 		}
 	}
 	return Position{}, domain.Errorf(domain.Invalid, "the cursor is not one that a subscription returned; leave it out to begin with the next event")

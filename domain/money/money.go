@@ -1,4 +1,13 @@
-// Package money provides exact amounts of money. Amounts are decimals, never floats, and always carry a currency.
+// Package money provides exact amounts of money and the arithmetic of Australian business documents: GST, both lawful ways
+// of rounding it, discounts, totals, cash rounding, tax codes and what a document adds to the business activity statement.
+// Amounts are decimals, never floats.
+//
+// Compute works out a document that Datum issues. Check verifies one that somebody else issued and keeps its figures;
+// Compare tells a difference that rounding explains from a real one. Summarise adds documents up by BAS label.
+//
+// Everything here is pure and safe for concurrent use. Documents as they are kept, their numbers, currencies' rates and the
+// choice of a rule are left to others. All amounts of one document are in one currency and are rounded to two decimals,
+// "cents", whatever the currency, as the accounting systems do.
 package money
 
 import (
@@ -22,21 +31,33 @@ const (
 	maxDecimals = 10
 )
 
+// UnitDecimals is how many decimals a quantity, a unit price and a discount may have.
+const UnitDecimals = 6
+
 // Parse reads a decimal amount such as "1234.5", "-0.005" or "1e3". It refuses amounts of more than 18 digits before the
 // point or 10 after it, rather than rounding them.
 func Parse(amount, currency string) (Money, error) {
-	bad := fmt.Errorf("money: %.40q is not a decimal amount of at most %d digits and %d decimals", amount, maxWhole, maxDecimals)
-	if len(amount) > 64 {
-		return Money{}, bad
-	}
-	d, err := decimal.NewFromString(amount)
-	if err != nil || d.Exponent() < -64 {
-		return Money{}, bad
-	}
-	if d.NumDigits()+int(d.Exponent()) > maxWhole || !d.Equal(d.Truncate(maxDecimals)) {
-		return Money{}, bad
+	d, err := ParseDecimal(amount, maxDecimals)
+	if err != nil {
+		return Money{}, err
 	}
 	return Money{Amount: d, Currency: currency}, nil
+}
+
+// ParseDecimal reads a decimal such as a quantity or a unit price (UnitDecimals) that has at most 18 digits before the point
+// and the given number after it. It refuses what has more, rather than rounding it.
+func ParseDecimal(text string, decimals int32) (decimal.Decimal, error) {
+	if len(text) <= 64 {
+		if d, err := decimal.NewFromString(text); err == nil && fits(d, decimals) {
+			return d, nil
+		}
+	}
+	return decimal.Decimal{}, fmt.Errorf("money: %.40q is not a decimal amount of at most %d digits and %d decimals", text, maxWhole, decimals)
+}
+
+// fits reports whether d keeps within maxWhole digits before the point and the given decimals after it.
+func fits(d decimal.Decimal, decimals int32) bool {
+	return d.Exponent() >= -64 && d.NumDigits()+int(d.Exponent()) <= maxWhole && d.Equal(d.Truncate(decimals))
 }
 
 // Decimal returns the amount as text with at least two decimals and no further trailing zeros.

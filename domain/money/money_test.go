@@ -80,3 +80,36 @@ func TestKnown(t *testing.T) {
 		last = c
 	}
 }
+
+func TestParseDecimal(t *testing.T) {
+	t.Parallel()
+	if q, err := ParseDecimal("-0.333333", UnitDecimals); err != nil || !q.Equal(d("-0.333333")) {
+		t.Errorf("6 decimals were read as %v, %v", q, err)
+	}
+	if q, err := ParseDecimal("0.3333333", UnitDecimals); err == nil || !strings.Contains(err.Error(), "6 decimals") {
+		t.Errorf("7 decimals were read as %v, %v", q, err)
+	}
+}
+
+// FuzzParse: whatever is read is within the limits, is written out at little cost, and is read back as the same.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"1234.50", "-0.005", "1e3", "1e-10", ".5", "1e999999999", "-1e17", "0e18", "١٢", "+1", "1_000", "0x1p-2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := Parse(s, "AUD")
+		if err != nil {
+			if len(err.Error()) > 400 {
+				t.Fatalf("the refusal of %q has %d bytes", s, len(err.Error()))
+			}
+			return
+		}
+		whole, frac, _ := strings.Cut(strings.TrimPrefix(m.Decimal(), "-"), ".")
+		if len(whole) > maxWhole || len(frac) < 2 || len(frac) > maxDecimals {
+			t.Fatalf("%q was read as %s", s, m)
+		}
+		if back, err := Parse(m.Decimal(), "AUD"); err != nil || !back.Equal(m) {
+			t.Fatalf("%q was read as %s, and that as %s, %v", s, m, back, err)
+		}
+	})
+}

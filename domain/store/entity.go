@@ -51,6 +51,8 @@ type EntityState struct {
 // is no such entity. A merged entity is returned as it is; follow MergedInto.
 func LockEntity(ctx context.Context, tx pgx.Tx, id string) (st EntityState, err error) {
 	b := &pgx.Batch{}
+	// PublishPolicy waits for whoever holds this: a policy in force is in force for everything that commits after it.
+	b.Queue(`LOCK TABLE policies IN ROW SHARE MODE`)
 	b.Queue(`-- name: LockEntity
 		SELECT `+entityColumns+` FROM entities WHERE id = $1 FOR UPDATE`, id)
 	b.Queue(`SELECT `+recordColumns+` FROM records WHERE entity_id = $1 ORDER BY system, external_id`, id)
@@ -64,6 +66,9 @@ func LockEntity(ctx context.Context, tx pgx.Tx, id string) (st EntityState, err 
 			err = fmt.Errorf("store.LockEntity: %w", cerr)
 		}
 	}()
+	if _, err = res.Exec(); err != nil {
+		return st, fmt.Errorf("store.LockEntity: policies: %w", err)
+	}
 	rows, _ := res.Query()
 	st.Entity, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Entity])
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -45,10 +45,11 @@ func Policy(ctx context.Context, db DB, version int64) (PolicyVersion, error) {
 	return p, err
 }
 
-// PublishPolicy stores the next version and returns its number. Conflict if base is not the version in force, which
+// PublishPolicy waits for the changes that are under way under the version in force, see LockEntity, keeps further ones
+// waiting until tx ends, stores the next version and returns its number. Conflict if base is not the version in force, which
 // means that somebody else published meanwhile.
 func PublishPolicy(ctx context.Context, tx pgx.Tx, base int64, source, by string) (int64, error) {
-	if _, err := tx.Exec(ctx, `LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.Exec(ctx, `LOCK TABLE policies IN EXCLUSIVE MODE`); err != nil {
 		return 0, fmt.Errorf("store.PublishPolicy: %w", err)
 	}
 	now, err := PolicyNumber(ctx, tx)

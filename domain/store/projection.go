@@ -102,17 +102,35 @@ func ClaimProjections(ctx context.Context, db DB, system string, kind domain.Kin
 	return pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Projection])
 }
 
-// Due counts, up to limit, projections that could be claimed now, and returns when the next later one is due.
+// Due counts, up to limit, projections that could be claimed now, and returns when the next later one is due. Now is the
+// moment of the question, not the beginning of the transaction, which may have waited for a lock since.
 func Due(ctx context.Context, db DB, system string, kind domain.Kind, limit int) (n int, next *time.Time, err error) {
 	err = db.QueryRow(ctx, `-- name: Due
 		SELECT (SELECT count(*) FROM (SELECT 1 FROM projections WHERE system = $1 AND kind = $2 AND status = 'pending'
-				AND due_at <= now() AND `+free+` LIMIT $3) d),
-			(SELECT min(due_at) FROM projections WHERE system = $1 AND kind = $2 AND status = 'pending' AND due_at > now())`,
+				AND due_at <= (SELECT clock_timestamp()) AND `+free+` LIMIT $3) d),
+			(SELECT min(due_at) FROM projections WHERE system = $1 AND kind = $2 AND status = 'pending' AND due_at > (SELECT clock_timestamp()))`,
 		system, kind, limit).Scan(&n, &next)
 	if err != nil {
 		return 0, nil, fmt.Errorf("store.Due: %w", err)
 	}
 	return n, next, nil
+}
+
+// InFlight returns which of the records are being written at this moment, and whether records are being created: what a
+// vendor says of those may be our own write.
+func InFlight(ctx context.Context, db DB, system string, kind domain.Kind, externalIDs []string) (flying map[string]bool, creating bool, err error) {
+	rows, err := db.Query(ctx, `-- name: InFlight
+		SELECT external_id FROM projections WHERE system = $1 AND kind = $2 AND status = 'pending' AND intent_key <> '' AND NOT `+free+`
+			AND (external_id = '' OR external_id = ANY($3)) GROUP BY external_id ORDER BY external_id`, system, kind, externalIDs)
+	if err != nil {
+		return nil, false, fmt.Errorf("store.InFlight: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	flying = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		flying[id] = true
+	}
+	return flying, flying[""], err
 }
 
 // Intend stores the idempotency keys of writes that are about to be sent, behind the fence of the lease. It returns the
@@ -144,7 +162,7 @@ type Release struct {
 	Status           ProjectionStatus // "" leaves it
 	RetryIn          time.Duration    // added to now for due_at
 	CountAttempt     bool
-	ErrorCode        domain.Code      // "" leaves code and error as they are
+	ErrorCode        domain.Code // "" leaves code and error as they are
 	Error            string
 }
 

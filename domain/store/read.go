@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
 )
 
 // HistoryPage returns up to limit history rows of an entity, newest first, before the row with the id (0: from the
@@ -34,6 +36,25 @@ func OpenCasesBySystem(ctx context.Context, db DB) (map[string]int64, error) {
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&s, &n}, func() error { counts[s] = n; return nil })
 	return counts, err
+}
+
+// LastCall is one of the newest calls to a system.
+type LastCall struct {
+	System    string
+	Status    int // 0: no answer
+	ErrorCode domain.Code
+}
+
+// LastCalls returns the newest calls to each system, at most each of them, newest first.
+func LastCalls(ctx context.Context, db DB, each int) ([]LastCall, error) {
+	rows, err := db.Query(ctx, `-- name: LastCalls
+		SELECT s.name AS system, x.status, x.error_code
+		FROM systems s CROSS JOIN LATERAL (SELECT id, status, error_code FROM exchanges WHERE system = s.name ORDER BY id DESC LIMIT @each) x
+		ORDER BY s.name, x.id DESC`, pgx.StrictNamedArgs{"each": each})
+	if err != nil {
+		return nil, fmt.Errorf("store.LastCalls: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[LastCall])
 }
 
 // CasesByID returns the cases with these ids; unknown ids are missing.

@@ -64,6 +64,15 @@ func LockRecord(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind,
 	return r, err
 }
 
+// RecordByID returns the stored record, or nil if it is new.
+func RecordByID(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) (*Record, error) {
+	rs, err := Records(ctx, db, system, kind, []string{externalID})
+	if err != nil || len(rs) == 0 {
+		return nil, err
+	}
+	return rs[0], nil
+}
+
 // RecordsOf returns the records linked to the entities, by entity, system and id.
 func RecordsOf(ctx context.Context, db DB, entityIDs []string) ([]*Record, error) {
 	rows, err := db.Query(ctx, `-- name: RecordsOf
@@ -183,6 +192,21 @@ func Alias(ctx context.Context, db DB, system string, kind domain.Kind, external
 	return id, nil
 }
 
+// Aliases is Alias for several ids: it returns those that lead elsewhere.
+func Aliases(ctx context.Context, db DB, system string, kind domain.Kind, externalIDs []string) (map[string]string, error) {
+	rows, err := db.Query(ctx, `-- name: Aliases
+		SELECT alias, external_id FROM record_aliases WHERE system = $1 AND kind = $2 AND alias = ANY($3) ORDER BY alias`, system, kind, externalIDs)
+	if err != nil {
+		return nil, fmt.Errorf("store.Aliases: %w", err)
+	}
+	to := map[string]string{}
+	var alias, id string
+	if _, err = pgx.ForEachRow(rows, []any{&alias, &id}, func() error { to[alias] = id; return nil }); err != nil {
+		return nil, fmt.Errorf("store.Aliases: %w", err)
+	}
+	return to, nil
+}
+
 // QueueAlias adds an alias to the batch.
 func QueueAlias(b *pgx.Batch, system string, kind domain.Kind, alias, externalID string) {
 	b.Queue(`-- name: QueueAlias
@@ -190,7 +214,7 @@ func QueueAlias(b *pgx.Batch, system string, kind domain.Kind, alias, externalID
 		ON CONFLICT (system, kind, alias) DO UPDATE SET external_id = excluded.external_id`, system, kind, alias, externalID)
 }
 
-// QueueMatchKeys replaces the record's strong keys.
+// QueueMatchKeys replaces the record's strong keys; without a system, those of what is pinned of the entity with the id.
 func QueueMatchKeys(b *pgx.Batch, system string, kind domain.Kind, externalID string, keys []string) {
 	b.Queue(`-- name: QueueMatchKeysDelete
 		DELETE FROM match_keys WHERE system = $1 AND kind = $2 AND external_id = $3 AND key <> ALL($4)`, system, kind, externalID, orEmpty(keys))
@@ -201,7 +225,7 @@ func QueueMatchKeys(b *pgx.Batch, system string, kind domain.Kind, externalID st
 	}
 }
 
-// LockKeys serialises everybody who brings a record with one of these keys, until the transaction ends.
+// LockKeys serialises everybody who brings one of these keys, strong keys or names of records, until the transaction ends.
 func LockKeys(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []string) error {
 	if len(keys) == 0 {
 		return nil
@@ -222,17 +246,19 @@ type Match struct {
 	Systems  []string // in which it already has a live record
 }
 
-// MatchesFor returns the entities, other than through the record itself, with a record that shares one of the keys.
+// MatchesFor returns the entities, other than through the record itself, with a record or pins that share one of the keys.
 func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, system, externalID string) ([]Match, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	rows, err := db.Query(ctx, `-- name: MatchesFor
-		SELECT r.entity_id, array_agg(DISTINCT k.key ORDER BY k.key) AS keys,
-			(SELECT array_agg(DISTINCT l.system ORDER BY l.system) FROM records l WHERE l.entity_id = r.entity_id AND NOT l.deleted) AS systems
-		FROM match_keys k JOIN records r ON r.system = k.system AND r.kind = k.kind AND r.external_id = k.external_id
-		WHERE k.kind = $1 AND k.key = ANY($2) AND NOT (k.system = $3 AND k.external_id = $4) AND r.entity_id IS NOT NULL AND NOT r.deleted
-		GROUP BY r.entity_id ORDER BY r.entity_id`, kind, keys, system, externalID)
+		SELECT m.entity_id, array_agg(DISTINCT m.key ORDER BY m.key) AS keys,
+			(SELECT array_agg(DISTINCT l.system ORDER BY l.system) FROM records l WHERE l.entity_id = m.entity_id AND NOT l.deleted) AS systems
+		FROM (SELECT r.entity_id, k.key FROM match_keys k JOIN records r ON r.system = k.system AND r.kind = k.kind AND r.external_id = k.external_id
+			WHERE k.kind = $1 AND k.key = ANY($2) AND NOT (k.system = $3 AND k.external_id = $4) AND r.entity_id IS NOT NULL AND NOT r.deleted
+			UNION ALL SELECT e.id, k.key FROM match_keys k JOIN entities e ON e.id = k.external_id
+			WHERE k.system = '' AND k.kind = $1 AND k.key = ANY($2) AND e.merged_into IS NULL) m
+		GROUP BY m.entity_id ORDER BY m.entity_id`, kind, keys, system, externalID)
 	if err != nil {
 		return nil, fmt.Errorf("store.MatchesFor: %w", err)
 	}

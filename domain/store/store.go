@@ -20,14 +20,17 @@ type DB interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
+// ErrAgain asks Transact to run the transaction again: what it had read before it could lock it has changed.
+var ErrAgain = errors.New("changed by somebody else meanwhile")
+
 // Transact runs f in one READ COMMITTED transaction and repeats it when Postgres reports a serialisation failure or a
-// deadlock, at most 5 times. f must not keep state between runs.
+// deadlock, or f asks for it with ErrAgain, at most 5 times. f must not keep state between runs.
 func Transact(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
 	var err error
 	for range 5 {
 		err = pgx.BeginFunc(ctx, pool, f)
 		var pe *pgconn.PgError
-		if !errors.As(err, &pe) || (pe.Code != "40001" && pe.Code != "40P01") {
+		if !errors.Is(err, ErrAgain) && (!errors.As(err, &pe) || (pe.Code != "40001" && pe.Code != "40P01")) {
 			return err
 		}
 	}

@@ -475,17 +475,19 @@ type CaseEvent {
 
 extend type Mutation {
   """
-  Creates a customer on behalf of the caller's system. If there is one already with the same ABN, or the same e-mail
-  address and name, it is refused with CONFLICT and ` + "`" + `customer` + "`" + ` is the one there is.
+  Creates a customer on behalf of the caller's system, with any of its fields, whoever owns them: their owners take them
+  over. If there is a customer already with the same ABN, or the same e-mail address and name, nothing is written: it is
+  refused with CONFLICT, and ` + "`" + `customer` + "`" + ` is the one there is.
   """
   createCustomer("What to create." input: CreateCustomerInput!): CreateCustomerPayload! @requires(role: EDITOR)
   """
-  Changes fields of a customer on behalf of the caller's system, all or none of them. A field left out is not touched;
-  null clears it. A field that another system owns is refused, which refuses the whole change, or becomes a proposal, as
-  the policy says; either way ` + "`" + `userErrors` + "`" + ` names the owner, and ` + "`" + `caseId` + "`" + ` is there if it is a proposal.
+  Changes fields of a customer on behalf of the caller's system. A field left out is not touched; null clears it. A field
+  that another system owns is refused or becomes a proposal, as the policy says; either way ` + "`" + `userErrors` + "`" + ` names the owner,
+  with NOT_OWNER. If any field is refused, nothing is written and nothing is proposed. If none is, the caller's own fields
+  are written, each of the others becomes a case for a person to decide, and ` + "`" + `caseId` + "`" + ` is that case.
   """
   updateCustomer("What to change." input: UpdateCustomerInput!): UpdateCustomerPayload! @requires(role: EDITOR)
-  "Sets a customer's status to ARCHIVED on behalf of the caller's system."
+  "Sets a customer's status to ARCHIVED on behalf of the caller's system, by the rules of ` + "`" + `updateCustomer` + "`" + `."
   archiveCustomer("What to archive." input: ArchiveCustomerInput!): ArchiveCustomerPayload! @requires(role: EDITOR)
 }
 
@@ -888,7 +890,7 @@ input ArchiveCustomerInput {
 
 "The answer to ` + "`" + `createCustomer` + "`" + `."
 type CreateCustomerPayload {
-  "The customer, null if it was refused."
+  "The new customer; with CONFLICT the one that there is already; null if it was refused for another reason."
   customer: Customer
   "What was refused, and why."
   userErrors: [UserError!]!
@@ -1195,7 +1197,7 @@ enum SystemMode {
 
 "How a system is doing."
 type SystemHealth {
-  "In one word, from the numbers below."
+  "In one word, the worst of what is below."
   state: SystemState!
   "Projections still to be written."
   pending: Int!
@@ -1213,6 +1215,8 @@ type SystemHealth {
   failedSignals: Int!
   "Open cases that concern the system."
   openCases: Int!
+  "What is wrong with the vendor, null if its latest calls were answered. Its work waits and goes on by itself."
+  problem: String
   "Why the account must be authorised again, null if it need not be."
   needsReauth: String
 }
@@ -1221,10 +1225,12 @@ type SystemHealth {
 enum SystemState {
   "Level, or busy for less than a minute."
   OK
-  "Work has waited for more than a minute."
-  BEHIND
   "Something was refused, failed, or needs a decision."
   ATTENTION
+  "Work has waited for more than a minute."
+  BEHIND
+  "The vendor does not answer, or answers with errors of its own; see ` + "`" + `problem` + "`" + `."
+  UNAVAILABLE
   "The account must be authorised again; its work is parked."
   NEEDS_REAUTH
   "Switched off."
@@ -1291,9 +1297,9 @@ type Projection implements Node {
   customer: Customer
   "How it stands."
   status: ProjectionStatus!
-  "Grows whenever there may be something to write."
+  "Counts how often there has been something to write."
   desiredVersion: Int!
-  "The desired version that the system has confirmed; equal means level."
+  "The version of the customer that the system was last level with."
   confirmedVersion: Int!
   "The vendor's id of the object, null if there is none yet."
   externalId: String
@@ -2024,6 +2030,8 @@ func (ec *executionContext) childFields_SystemHealth(ctx context.Context, field 
 		return ec.fieldContext_SystemHealth_failedSignals(ctx, field)
 	case "openCases":
 		return ec.fieldContext_SystemHealth_openCases(ctx, field)
+	case "problem":
+		return ec.fieldContext_SystemHealth_problem(ctx, field)
 	case "needsReauth":
 		return ec.fieldContext_SystemHealth_needsReauth(ctx, field)
 	}

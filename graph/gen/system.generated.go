@@ -1425,6 +1425,29 @@ func (ec *executionContext) fieldContext_SystemHealth_openCases(_ context.Contex
 	return graphql.NewScalarFieldContext("SystemHealth", field, false, false, "Int")
 }
 
+func (ec *executionContext) _SystemHealth_problem(ctx context.Context, field graphql.CollectedField, obj *model.SystemHealth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SystemHealth_problem(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Problem, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SystemHealth_problem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SystemHealth", field, false, false, "String")
+}
+
 func (ec *executionContext) _SystemHealth_needsReauth(ctx context.Context, field graphql.CollectedField, obj *model.SystemHealth) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2175,6 +2198,11 @@ func (ec *executionContext) _SystemHealth(ctx context.Context, sel ast.Selection
 		case "openCases":
 			out.Values[i] = ec._SystemHealth_openCases(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "problem":
+			out.Values[i] = ec._SystemHealth_problem(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "needsReauth":

@@ -5,6 +5,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -98,7 +99,10 @@ func (g *Guard) Check(ctx context.Context, query string, vars map[string]any) (W
 		var err error
 		doc, err = parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, g.limits.Tokens)
 		if err != nil {
-			ge := gqlerror.Wrap(err)
+			ge := &gqlerror.Error{}
+			if !errors.As(err, &ge) {
+				ge = gqlerror.Wrap(err)
+			}
 			if strings.Contains(ge.Message, "token limit") {
 				return Work{}, refuse("tokens", g.limits.Tokens, fmt.Sprintf("the query has more than %d tokens", g.limits.Tokens))
 			}

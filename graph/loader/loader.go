@@ -18,12 +18,16 @@ const wait = time.Millisecond
 // capacity bounds one statement; a page has at most 100 entities.
 const capacity = 500
 
+// CallsLooked is how many of a system's newest calls its health is told from.
+const CallsLooked = 3
+
 // Health is what the health of all systems is told from.
 type Health struct {
 	Projections map[string]store.Backlog
 	Signals     map[string]store.Inbox
 	Auth        map[string]store.AuthState
 	Cases       map[string]int64
+	Calls       map[string][]store.LastCall // newest first
 }
 
 // Loaders are the loaders of one response. They are safe for concurrent use.
@@ -94,7 +98,8 @@ func New(db store.DB) *Loaders {
 
 // ReadHealth reads what the health of all systems is told from.
 func ReadHealth(ctx context.Context, db store.DB) (*Health, error) {
-	h := &Health{Projections: map[string]store.Backlog{}, Signals: map[string]store.Inbox{}, Auth: map[string]store.AuthState{}}
+	h := &Health{Projections: map[string]store.Backlog{}, Signals: map[string]store.Inbox{}, Auth: map[string]store.AuthState{},
+		Calls: map[string][]store.LastCall{}}
 	bs, err := store.Backlogs(ctx, db)
 	if err != nil {
 		return nil, err
@@ -120,6 +125,13 @@ func ReadHealth(ctx context.Context, db store.DB) (*Health, error) {
 	}
 	for _, a := range as {
 		h.Auth[a.System] = a
+	}
+	cs, err := store.LastCalls(ctx, db, CallsLooked)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cs {
+		h.Calls[c.System] = append(h.Calls[c.System], c)
 	}
 	h.Cases, err = store.OpenCasesBySystem(ctx, db)
 	return h, err

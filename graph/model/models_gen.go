@@ -201,7 +201,7 @@ type CreateCustomerInput struct {
 
 // The answer to `createCustomer`.
 type CreateCustomerPayload struct {
-	// The customer, null if it was refused.
+	// The new customer; with CONFLICT the one that there is already; null if it was refused for another reason.
 	Customer *Customer `json:"customer,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
@@ -619,9 +619,9 @@ type Projection struct {
 	Customer *Customer `json:"customer,omitempty,omitzero"`
 	// How it stands.
 	Status ProjectionStatus `json:"status"`
-	// Grows whenever there may be something to write.
+	// Counts how often there has been something to write.
 	DesiredVersion int `json:"desiredVersion"`
-	// The desired version that the system has confirmed; equal means level.
+	// The version of the customer that the system was last level with.
 	ConfirmedVersion int `json:"confirmedVersion"`
 	// The vendor's id of the object, null if there is none yet.
 	ExternalID *string `json:"externalId,omitempty,omitzero"`
@@ -794,7 +794,7 @@ func (System) IsNode() {}
 
 // How a system is doing.
 type SystemHealth struct {
-	// In one word, from the numbers below.
+	// In one word, the worst of what is below.
 	State SystemState `json:"state"`
 	// Projections still to be written.
 	Pending int `json:"pending"`
@@ -812,6 +812,8 @@ type SystemHealth struct {
 	FailedSignals int `json:"failedSignals"`
 	// Open cases that concern the system.
 	OpenCases int `json:"openCases"`
+	// What is wrong with the vendor, null if its latest calls were answered. Its work waits and goes on by itself.
+	Problem *string `json:"problem,omitempty,omitzero"`
 	// Why the account must be authorised again, null if it need not be.
 	NeedsReauth *string `json:"needsReauth,omitempty,omitzero"`
 }
@@ -1919,10 +1921,12 @@ type SystemState string
 const (
 	// Level, or busy for less than a minute.
 	SystemStateOk SystemState = "OK"
-	// Work has waited for more than a minute.
-	SystemStateBehind SystemState = "BEHIND"
 	// Something was refused, failed, or needs a decision.
 	SystemStateAttention SystemState = "ATTENTION"
+	// Work has waited for more than a minute.
+	SystemStateBehind SystemState = "BEHIND"
+	// The vendor does not answer, or answers with errors of its own; see `problem`.
+	SystemStateUnavailable SystemState = "UNAVAILABLE"
 	// The account must be authorised again; its work is parked.
 	SystemStateNeedsReauth SystemState = "NEEDS_REAUTH"
 	// Switched off.
@@ -1931,15 +1935,16 @@ const (
 
 var AllSystemState = []SystemState{
 	SystemStateOk,
-	SystemStateBehind,
 	SystemStateAttention,
+	SystemStateBehind,
+	SystemStateUnavailable,
 	SystemStateNeedsReauth,
 	SystemStateOff,
 }
 
 func (e SystemState) IsValid() bool {
 	switch e {
-	case SystemStateOk, SystemStateBehind, SystemStateAttention, SystemStateNeedsReauth, SystemStateOff:
+	case SystemStateOk, SystemStateAttention, SystemStateBehind, SystemStateUnavailable, SystemStateNeedsReauth, SystemStateOff:
 		return true
 	}
 	return false

@@ -257,6 +257,12 @@ func (h *Handler) fail(ctx context.Context, w http.ResponseWriter, media string,
 	write(w, media, status, result{Errors: gqlerror.List{h.Present(ctx, err)}})
 }
 
+// RefuseOrigin answers a request that a page of another site made a browser send.
+func RefuseOrigin(w http.ResponseWriter, _ *http.Request) {
+	write(w, mediaJSON, http.StatusForbidden, result{Errors: gqlerror.List{{Message: "a page of this origin may not use the API; its operator can allow the origin",
+		Extensions: map[string]any{"code": string(domain.Forbidden)}}}})
+}
+
 // failAuth answers a caller who may not come in: 401, or 503 if that could not be told.
 func (h *Handler) failAuth(ctx context.Context, w http.ResponseWriter, media string, err error) {
 	if mayRetry(err) {

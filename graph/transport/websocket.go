@@ -164,7 +164,7 @@ func (s *socket) init(payload json.RawMessage) bool {
 			s.h.Log.ErrorContext(s.ctx, "could not look up an API key", "error", err)
 			s.close(websocket.StatusTryAgainLater, "Try again later")
 		} else {
-			s.close(closeForbidden, "Forbidden")
+			s.close(closeForbidden, `Forbidden: send {"Authorization": "Bearer dat_…"} as connection_init's payload`)
 		}
 		return false
 	}

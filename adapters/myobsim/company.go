@@ -1,0 +1,95 @@
+package myobsim
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// companyFile is what the server says about the one file.
+type companyFile struct {
+	id, name, serial string
+	lockedBefore     time.Time // entries dated before it are refused
+}
+
+func (s *Sim) newFile() companyFile {
+	return companyFile{id: s.UUID(), name: "Banksia Trade Supplies Pty Ltd", serial: "6" + s.digits(11),
+		lockedBefore: time.Date(s.Now().Year()-1, time.July, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+func (s *Sim) digits(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte('0' + s.IntN(10))
+	}
+	return string(b)
+}
+
+func base(r *http.Request, file string) string { return "http://" + r.Host + "/accountright/" + file }
+
+// shown is the file as the API describes it.
+func (f companyFile) shown(r *http.Request) object {
+	return object{
+		"Id": f.id, "Name": f.name, "LibraryPath": f.name, "ProductVersion": "2026.1",
+		"ProductLevel": object{"Code": 30, "Name": "Plus"}, "Uri": base(r, f.id), "SerialNumber": f.serial, "Country": "AU", "UIAccessFlags": 3,
+	}
+}
+
+func (s *Sim) listFiles(r *http.Request, _ []byte) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opts.NewKey {
+		return answer{status: http.StatusOK, body: []object{}}
+	}
+	return answer{status: http.StatusOK, body: []object{s.file.shown(r)}}
+}
+
+func (s *Sim) getFile(r *http.Request, _ []byte) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := base(r, s.file.id)
+	var links []string
+	for _, x := range resources() {
+		links = append(links, at+"/"+x.path)
+	}
+	return answer{status: http.StatusOK, body: object{"CompanyFile": s.file.shown(r), "Resources": links}}
+}
+
+func (s *Sim) getPreferences(*http.Request, []byte) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return answer{status: http.StatusOK, body: object{
+		"System": object{
+			"CategoryTracking": "Off", "TransactionsCannotBeChangedMustBeReversed": true,
+			"LockPeriodPriorTo": s.file.lockedBefore.Format("2006-01-02T15:04:05"), "UseAlphaAccountIdentifier": false,
+		},
+		"Sales":      object{"Terms": s.terms()},
+		"RowVersion": fmt.Sprint(s.version),
+	}}
+}
+
+// terms are the file's own terms of payment, which a customer gets who is given none.
+func (s *Sim) terms() object {
+	return object{"PaymentIsDue": "InAGivenNumberOfDays", "BalanceDueDate": 30, "DiscountDate": 0, "DiscountForEarlyPayment": 0,
+		"MonthlyChargeForLatePayment": 0, "VolumeDiscount": 0}
+}
+
+// taxCodes are the usual Australian ones. They are read only here.
+func taxCodes() *resource {
+	var rows []object
+	for _, t := range []struct {
+		code, name, typ string
+		rate            int
+	}{
+		{"CAP", "Capital Acquisitions", "GST_VAT", 10}, {"EXP", "GST Free Exports", "GST_VAT", 0}, {"FRE", "GST Free", "GST_VAT", 0},
+		{"GST", "Goods & Services Tax", "GST_VAT", 10}, {"INP", "Input Taxed", "InputTaxed", 0}, {"ITS", "Input Taxed Sales", "InputTaxed", 0},
+		{"N-T", "Not Reportable", "GST_VAT", 0},
+	} {
+		rows = append(rows, object{"Code": t.code, "Description": t.name, "Type": t.typ, "Rate": t.rate})
+	}
+	return &resource{path: "GeneralLedger/TaxCode", typ: "taxcodes", name: "tax code", label: "Code", readOnly: true, rows: rows, schema: []member{
+		{name: "Code", kind: text, max: 3, required: true}, {name: "Description", kind: text, max: 30},
+		{name: "Type", kind: text, values: []string{"Consolidated", "ImportDuty", "SalesTax", "GST_VAT", "InputTaxed", "LuxuryCarTax", "WithholdingsTax", "NoABN_TFN"}},
+		{name: "Rate", kind: number},
+	}}
+}
