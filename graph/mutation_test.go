@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,13 @@ func TestUpdateRespectsOwners(t *testing.T) {
 	if r.at("updateCustomer", "customer", "creditLimit") != nil {
 		t.Errorf("a part of a refused change was done: %v", r.Data)
 	}
+	r = f.ask(store.RoleEditor, update, object{"id": id, "values": object{"phone": "02 9374 4000", "legalName": "Grevillea Holdings Pty Ltd"}})
+	if len(r.list("updateCustomer", "userErrors")) != 1 || r.text("updateCustomer", "userErrors", 0, "field") != "phone" {
+		t.Errorf("one field refused and one that would be proposed: %v", r.Data)
+	}
+	if r := f.ask(store.RoleReader, `{ cases { nodes { id } } }`, nil); len(r.list("cases", "nodes")) != 0 {
+		t.Errorf("a refused change left a proposal: %v", r.Data)
+	}
 
 	// Proposed, and decided.
 	r = f.ask(store.RoleEditor, update, object{"id": id, "values": object{"legalName": "Grevillea Holdings Pty Ltd"}})
@@ -125,9 +133,12 @@ func TestUpdateRespectsOwners(t *testing.T) {
 	if r.text("updateCustomer", "userErrors", 0, "owner") != "accounting" || caseID == "" || r.text("updateCustomer", "customer", "legalName") != "Grevillea Pty Ltd" {
 		t.Fatalf("a proposal: %v", r.Data)
 	}
-	open := f.ask(store.RoleReader, `query($id: ID!) { customer(id: $id) { cases { id choices detail customer { id } } } cases { nodes { id } } node(id: $id) { id } }`, object{"id": id})
+	open := f.ask(store.RoleReader, `query($id: ID!) { customer(id: $id) { cases { id choices detail message next customer { id } } } cases { nodes { id } } node(id: $id) { id } }`, object{"id": id})
 	if open.text("customer", "cases", 0, "id") != caseID || open.text("cases", "nodes", 0, "id") != caseID {
 		t.Errorf("the case is not listed: %v", open.Data)
+	}
+	if m, n := open.text("customer", "cases", 0, "message"), open.text("customer", "cases", 0, "next"); !strings.Contains(m, "Grevillea Holdings") || !strings.Contains(n, "accounting") {
+		t.Errorf("the case says %q, %q", m, n)
 	}
 	choice := open.text("customer", "cases", 0, "choices", 0)
 	decide := `mutation($id: ID!, $choice: String!) { resolveCase(input: {id: $id, choice: $choice}) { case { status resolution resolvedBy customer { legalName } } userErrors { code } } }`
@@ -140,6 +151,11 @@ func TestUpdateRespectsOwners(t *testing.T) {
 			len(r.list("resolveCase", "userErrors")) > 0 {
 			t.Errorf("decided: %v", r.Data)
 		}
+	}
+
+	byState := f.ask(store.RoleReader, `query($id: ID!) { open: cases(filter: {customerId: $id}) { nodes { id kind title message system field openedAt } } any: cases(filter: {customerId: $id, status: null}) { nodes { id } } }`, object{"id": id})
+	if len(byState.list("open", "nodes")) != 0 || len(byState.list("any", "nodes")) != 1 {
+		t.Errorf("a decided case: %v", byState.Data)
 	}
 
 	// Stale, missing, archived.

@@ -288,10 +288,10 @@ func (e *Engine) postpone(ctx context.Context, c *connected, v *visit, err error
 		delay, counts = max(delay, backoff(tries)), true
 	}
 	if counts && tries >= ingestTries {
-		e.log.ErrorContext(ctx, "signal given up; a case is open", "system", c.Name, "kind", v.kind, "record", v.id, "code", de.Code, "error", err)
+		e.log.ErrorContext(ctx, "signal given up; a case is open", "system", c.Name, "kind", v.kind, "record", v.id, "code", de.Code, "error", loggable(err))
 		return e.stuck(ctx, c, v, de)
 	}
-	e.log.InfoContext(ctx, "signal postponed", "system", c.Name, "kind", v.kind, "record", v.id, "code", de.Code, "delay", delay, "error", err)
+	e.log.InfoContext(ctx, "signal postponed", "system", c.Name, "kind", v.kind, "record", v.id, "code", de.Code, "delay", delay, "error", loggable(err))
 	if err := store.PostponeSignals(ctx, e.pool, v.signalIDs(), delay, counts, de.Error()); err != nil {
 		return err
 	}

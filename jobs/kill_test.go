@@ -3,6 +3,8 @@
 package jobs_test
 
 import (
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -12,6 +14,8 @@ import (
 	"datum/adapters/hubspotsim"
 	"datum/adapters/sim"
 	"datum/adapters/xerosim"
+	"datum/domain"
+	"datum/domain/store"
 )
 
 // TestDrillKill is the whole drill: about two minutes of kill -9 and SIGSTOP against three real processes. It runs with
@@ -28,6 +32,83 @@ func TestDrillKill(t *testing.T) {
 func TestKilledWorkersLoseNothing(t *testing.T) {
 	t.Parallel()
 	drill{customers: 200, kills: 5, stops: 1, stopFor: 6500 * time.Millisecond, pause: 400 * time.Millisecond}.run(t)
+}
+
+// TestProcessesRefreshOnce: the token of each vendor expires while the workers of three real processes are busy with it. It is
+// renewed once, and no refresh token is used twice.
+func TestProcessesRefreshOnce(t *testing.T) {
+	t.Parallel()
+	const n = 60
+	r := newRig(t, func(c *rigConfig) {
+		c.idle, c.policy = true, opsOwns("phone")
+		c.xero.Latency, c.crm.Latency = 30*time.Millisecond, 30*time.Millisecond
+	})
+	for range 3 {
+		r.startWorker()
+	}
+	r.quiet(30 * time.Second)
+	before := map[string]sim.Stats{"crm": r.crm.Stats(), "accounting": r.xero.Stats()}
+	for i := range n { // 20 signals a process, each worked off by any of its 6 workers
+		if i == n/3 {
+			r.crm.Expire()
+			r.xero.Expire()
+		}
+		if i%2 == 0 {
+			r.inCRM(i)
+		} else {
+			r.inXero(i)
+		}
+	}
+	r.quiet(30 * time.Second)
+	for system, s := range map[string]sim.Stats{"crm": r.crm.Stats(), "accounting": r.xero.Stats()} {
+		if got := s.TokenRefreshes - before[system].TokenRefreshes; got != 1 || s.InvalidRefreshes > 0 {
+			t.Errorf("%s: %d refreshes, %d refused; want 1 and 0", system, got, s.InvalidRefreshes)
+		}
+		if s.Statuses["401"] == 0 {
+			t.Errorf("%s: nobody met the expired token: nothing is proven", system)
+		}
+	}
+	r.level(n, map[string]int{"crm": n / 2, "accounting": n / 2})
+}
+
+// TestDrillBudget: three real processes with a backlog against a small limit use at least 95% of what it allows, and never
+// overrun it. It runs with DATUM_DRILL=1 and takes a minute.
+func TestDrillBudget(t *testing.T) {
+	if os.Getenv("DATUM_DRILL") == "" {
+		t.Skip("set DATUM_DRILL=1 for a minute of the vendor's limit; TestBudget has the same in one process")
+	}
+	const calls, per, windows = 8, 10 * time.Second, 3
+	n := calls * 100 * (windows + 1)
+	r := newRig(t, func(c *rigConfig) {
+		c.idle, c.policy, c.noHooks, c.poll = true, opsOwns("phone"), true, time.Hour
+		c.crm.Limits = hubspotsim.Limits{Burst: calls, Per: per, Search: 10000}
+		c.settings["crm"]["limit.burst"] = fmt.Sprint(calls)
+	})
+	for range 3 {
+		r.startWorker()
+	}
+	ctx := context.Background()
+	eventually(t, 60*time.Second, "both are read", func() (bool, any) {
+		ready, err := store.ReadySystems(ctx, r.pool, domain.KindCustomer)
+		must(t, err)
+		return len(ready) == 2, ready
+	})
+	must(t, r.engine.SetMode(ctx, "crm", store.ModeObserve, causeOf("test")))
+	must(t, r.engine.SetMode(ctx, "accounting", store.ModeOff, causeOf("test")))
+	r.byOps(0, n)
+	must(t, r.engine.SetMode(ctx, "crm", store.ModeLive, causeOf("test")))
+	made := func() int { return r.crm.Stats().WriteCalls["POST /crm/v3/objects/companies/batch/upsert"] }
+	eventually(t, 30*time.Second, "a full window", func() (bool, any) { return made() >= calls, made() })
+	from, at := made(), time.Now()
+	for time.Since(at) < windows*per && len(r.ledger("crm")) < n {
+		time.Sleep(20 * time.Millisecond)
+	}
+	got, took := made()-from, time.Since(at)
+	allowed := float64(calls) * took.Seconds() / per.Seconds()
+	t.Logf("%d of %.1f allowed calls in %.1f s (%.0f%%)", got, allowed, took.Seconds(), 100*float64(got)/allowed)
+	if s := r.crm.Stats(); s.Limited > 0 || float64(got) < 0.95*allowed-1 {
+		t.Errorf("%d of %.1f allowed calls; refused %d", got, allowed, s.Limited)
+	}
 }
 
 type drill struct {

@@ -416,7 +416,7 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 	default:
 		rel.RetryIn, rel.CountAttempt, rel.KeepIntent = max(rel.RetryIn, backoff(it.Attempts+1)), true, true
 	}
-	p.log.InfoContext(ctx, "not written", "system", it.System, "entity", it.EntityID, "code", de.Code, "retry_in", rel.RetryIn, "error", cause)
+	p.log.InfoContext(ctx, "not written", "system", it.System, "entity", it.EntityID, "code", de.Code, "retry_in", rel.RetryIn, "error", loggable(cause))
 	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
 		held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
 		if err != nil || !held {
@@ -522,7 +522,7 @@ func (p *pass) lookUp(ctx context.Context, items []*item) (time.Duration, error)
 	if err != nil {
 		de := domain.AsError(err)
 		wait := max(p.pause(err), de.RetryAfter, time.Second)
-		p.log.InfoContext(ctx, "looking up unknown outcomes failed", "system", p.c.Name, "records", len(items), "code", de.Code, "error", err)
+		p.log.InfoContext(ctx, "looking up unknown outcomes failed", "system", p.c.Name, "records", len(items), "code", de.Code, "error", loggable(err))
 		for _, it := range items {
 			rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, KeepIntent: true, RetryIn: wait, ErrorCode: de.Code, Error: de.Message}
 			if _, err := rel.Apply(ctx, p.pool); err != nil {

@@ -75,6 +75,18 @@ func (e *Engine) later(ctx context.Context, c *connected, err error) error {
 		e.log.InfoContext(ctx, "reading is put off", "system", c.Name, "code", de.Code, "delay", de.RetryAfter, "error", err)
 		return river.JobSnooze(max(de.RetryAfter, time.Second))
 	default:
+		return loggable(err)
+	}
+}
+
+// loggable is what may be logged of a failure, and kept with a job. A vendor that refuses may repeat in its own words what
+// it was sent or holds, which is somebody's name; they are kept with the projection, the signal and the exchange.
+func loggable(err error) error {
+	e := domain.AsError(err)
+	switch e.Code {
+	case domain.Invalid, domain.Conflict, domain.Forbidden, domain.NotFound, domain.Unsupported:
+		return &domain.Error{Code: e.Code, Op: e.Op, System: e.System, Field: e.Field, Message: "refused; the exchange log has the vendor's words"}
+	default:
 		return err
 	}
 }

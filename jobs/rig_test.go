@@ -65,7 +65,7 @@ type rigConfig struct {
 	poll, sweep time.Duration
 	noHooks     bool
 	idle        bool // no workers in this process
-	log         io.Writer
+	log         *slog.Logger
 	seed        func(r *rig) // puts objects into the vendors before Datum looks
 }
 
@@ -131,10 +131,10 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	return r
 }
 
-// logger logs to the test, or to the writer that the test has given.
+// logger is the test's own, or logs errors to the test.
 func (r *rig) logger() *slog.Logger {
 	if r.rc.log != nil {
-		return slog.New(slog.NewTextHandler(r.rc.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		return r.rc.log
 	}
 	var w io.Writer = r.t.Output()
 	level := slog.LevelError

@@ -48,7 +48,7 @@ func Keys(kind domain.Kind, v domain.Values) []Key {
 // "&" for "and", and the words for a company's form at its end (Pty Ltd, P/L, Limited, Inc …). A name made of nothing else
 // keeps them. It is for comparing only.
 func Name(s string) string {
-	s = cases.Fold().String(norm.NFKD.String(s))
+	s = strings.ToLower(cases.Fold().String(norm.NFKD.String(s))) // Fold alone turns some Cherokee letters back and forth
 	s = strings.ReplaceAll(s, "p/l", " pty ltd ")
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(s) {

@@ -341,9 +341,13 @@ type Case implements Node {
   status: CaseStatus!
   "One line for a person."
   title: String!
-  "The evidence: ours, theirs, the vendor's words."
+  "What is the matter, in a sentence or two."
+  message: String
+  "What to do, and what the choices lead to."
+  next: String
+  "The evidence: ours, theirs, the vendor's words, and ` + "`" + `message` + "`" + ` and ` + "`" + `next` + "`" + `."
   detail: JSON!
-  "What can be decided."
+  "What can be decided: ` + "`" + `accept` + "`" + `, ` + "`" + `keep_ours` + "`" + `, ` + "`" + `same` + "`" + `, ` + "`" + `different` + "`" + `, ` + "`" + `retry` + "`" + `, ` + "`" + `create` + "`" + ` or ` + "`" + `ignore` + "`" + `."
   choices: [String!]!
   "The customer concerned."
   customer: Customer
@@ -401,8 +405,8 @@ enum CaseStatus {
 
 "Which cases. All conditions must hold."
 input CaseFilter {
-  "In this state; in any if absent."
-  status: CaseStatus
+  "In this state; null is any."
+  status: CaseStatus = OPEN
   "Of this kind."
   kind: CaseKind
   "That concern this system."
@@ -574,7 +578,7 @@ type Customer implements Node {
   ): HistoryConnection!
   "How level each system is with this customer."
   projections: [Projection!]! @listSize(assumedSize: 3)
-  "What a person must decide about this customer. Decided cases are found with ` + "`" + `cases(filter: {customerId: …})` + "`" + `."
+  "What a person must decide about this customer. Decided cases are found with ` + "`" + `cases(filter: {customerId: …, status: RESOLVED})` + "`" + `."
   cases: [Case!]! @listSize(assumedSize: 2)
 }
 
@@ -1438,6 +1442,10 @@ func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.
 		return ec.fieldContext_Case_status(ctx, field)
 	case "title":
 		return ec.fieldContext_Case_title(ctx, field)
+	case "message":
+		return ec.fieldContext_Case_message(ctx, field)
+	case "next":
+		return ec.fieldContext_Case_next(ctx, field)
 	case "detail":
 		return ec.fieldContext_Case_detail(ctx, field)
 	case "choices":

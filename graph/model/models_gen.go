@@ -77,9 +77,13 @@ type Case struct {
 	Status CaseStatus `json:"status"`
 	// One line for a person.
 	Title string `json:"title"`
-	// The evidence: ours, theirs, the vendor's words.
+	// What is the matter, in a sentence or two.
+	Message *string `json:"message,omitempty,omitzero"`
+	// What to do, and what the choices lead to.
+	Next *string `json:"next,omitempty,omitzero"`
+	// The evidence: ours, theirs, the vendor's words, and `message` and `next`.
 	Detail json.RawMessage `json:"detail"`
-	// What can be decided.
+	// What can be decided: `accept`, `keep_ours`, `same`, `different`, `retry`, `create` or `ignore`.
 	Choices []string `json:"choices"`
 	// The customer concerned.
 	Customer *Customer `json:"customer,omitempty,omitzero"`
@@ -145,7 +149,7 @@ type CaseEvent struct {
 
 // Which cases. All conditions must hold.
 type CaseFilter struct {
-	// In this state; in any if absent.
+	// In this state; null is any.
 	Status graphql.Omittable[*CaseStatus] `json:"status,omitempty,omitzero"`
 	// Of this kind.
 	Kind graphql.Omittable[*CaseKind] `json:"kind,omitempty,omitzero"`
@@ -287,7 +291,7 @@ type Customer struct {
 	History *HistoryConnection `json:"history"`
 	// How level each system is with this customer.
 	Projections []*Projection `json:"projections"`
-	// What a person must decide about this customer. Decided cases are found with `cases(filter: {customerId: …})`.
+	// What a person must decide about this customer. Decided cases are found with `cases(filter: {customerId: …, status: RESOLVED})`.
 	Cases []*Case `json:"cases"`
 }
 
