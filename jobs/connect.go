@@ -11,6 +11,7 @@ import (
 
 	"datum/adapters"
 	"datum/adapters/rest"
+	"datum/adapters/rest"
 	"datum/domain"
 	"datum/domain/ownership"
 	"datum/domain/store"
@@ -24,6 +25,9 @@ type Connection struct {
 	// Check calls the vendor to see that it works, and makes what the mapping needs there.
 	Check bool
 }
+
+// connectPatience is how long a person who connects a system waits for its budget.
+const connectPatience = 30 * time.Second
 
 // Connect stores the credentials and settings of a system that the policy names, sealed where they are secret, and ends
 // needs_reauth. Everything that waited for it goes on by itself. Invalid names what is missing.
@@ -93,6 +97,7 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 	if err != nil || !conn.Check {
 		return h, err
 	}
+	ctx = rest.WithPatience(ctx, connectPatience)
 	if c.Provisioner != nil {
 		if err := c.Provisioner.Provision(ctx); err != nil {
 			return h, err

@@ -75,7 +75,7 @@ func TestProcessesRefreshOnce(t *testing.T) {
 // overrun it. It runs with DATUM_DRILL=1 and takes a minute.
 func TestDrillBudget(t *testing.T) {
 	if os.Getenv("DATUM_DRILL") == "" {
-		t.Skip("set DATUM_DRILL=1 for a minute of the vendor's limit; TestBudget has the same in one process")
+		t.Skip("set DATUM_DRILL=1 for a minute of the vendor's limit; TestSteadyState has the same within one process")
 	}
 	const calls, per, windows = 8, 10 * time.Second, 3
 	n := calls * 100 * (windows + 1)

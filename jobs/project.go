@@ -363,20 +363,30 @@ func (p *pass) finish(ctx context.Context, it *item, o adapters.Outcome) error {
 	if it.base != nil {
 		in.Base = it.base.Values
 	}
-	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
-		held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
-		if err != nil {
-			return err
+	held, err := p.settle(ctx, it, in, false)
+	if err != nil || held {
+		return err
+	}
+	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error { return p.lookAgain(ctx, tx, it, o.Record.ExternalID) })
+}
+
+// settle applies what is known of the record and ends the projection's lease with it, in one transaction; held is false,
+// and nothing changed, if the lease was lost.
+func (p *pass) settle(ctx context.Context, it *item, in change.Incoming, nextEpoch bool) (held bool, err error) {
+	in.Lease = p.lease
+	err = store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		if in.Record.ExternalID != "" {
+			if _, err := p.applier.RecordTx(ctx, tx, in); err != nil {
+				return err
+			}
 		}
-		if !held {
-			return p.lookAgain(ctx, tx, it, o.Record.ExternalID)
-		}
-		if _, err := p.applier.RecordTx(ctx, tx, in); err != nil {
-			return err
-		}
-		_, err = store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease}.Apply(ctx, tx)
+		_, err := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, NextEpoch: nextEpoch}.Apply(ctx, tx)
 		return err
 	})
+	if domain.CodeOf(err) == domain.Stale {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // lookAgain queues a signal for a record whose state is in doubt.
@@ -532,25 +542,22 @@ func (p *pass) lookUp(ctx context.Context, items []*item) (time.Duration, error)
 		return wait, nil
 	}
 	for _, it := range items {
-		err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
-			held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
-			if err != nil || !held {
-				return err
-			}
-			for i, rec := range found[it] {
-				in := change.Incoming{System: p.c.Name, Record: rec, Cause: change.Cause{Actor: "datum", Source: change.FromPoll, CorrelationID: it.CorrelationID, Lane: it.Lane}}
-				if i == 0 {
-					in.EntityID = it.EntityID
-				}
-				if _, err := p.applier.RecordTx(ctx, tx, in); err != nil {
-					return err
-				}
-			}
-			_, err = store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, NextEpoch: len(found[it]) == 0}.Apply(ctx, tx)
-			return err
-		})
+		in := change.Incoming{System: p.c.Name, EntityID: it.EntityID, Cause: change.Cause{Actor: "datum", Source: change.FromPoll, CorrelationID: it.CorrelationID, Lane: it.Lane}}
+		if len(found[it]) > 0 {
+			in.Record = found[it][0]
+		}
+		held, err := p.settle(ctx, it, in, len(found[it]) == 0)
 		if err != nil {
 			return 0, err
+		}
+		// More than one is a duplicate that somebody made: the write path says so.
+		for _, rec := range found[it][min(1, len(found[it])):] {
+			in.Record, in.EntityID = rec, ""
+			if held {
+				if _, err := p.applier.Record(ctx, in); err != nil {
+					return 0, err
+				}
+			}
 		}
 	}
 	p.applier.Ring()

@@ -322,6 +322,9 @@ func (w *retentionWorker) Work(ctx context.Context, _ *river.Job[RetentionArgs])
 	if _, err := store.PruneAnswers(ctx, w.pool, 7*24*time.Hour); err != nil {
 		return err
 	}
+	if _, err := store.PruneLocks(ctx, w.pool, 24*time.Hour); err != nil {
+		return err
+	}
 	if _, err := store.RemoveDeadProcesses(ctx, w.pool, time.Hour); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -296,4 +297,14 @@ func (r *Record) Clone() *Record {
 	c.Values, c.Confirmed = r.Values.Clone(), r.Confirmed.Clone()
 	c.Held, c.Echo = maps.Clone(r.Held), maps.Clone(r.Echo)
 	return &c
+}
+
+// PruneLocks forgets keys that nobody has brought for longer than the age; they are entered again when they come.
+func PruneLocks(ctx context.Context, db DB, age time.Duration) (int64, error) {
+	tag, err := db.Exec(ctx, `-- name: PruneLocks
+		DELETE FROM match_locks WHERE touched_at < now() - $1::interval`, age)
+	if err != nil {
+		return 0, fmt.Errorf("store.PruneLocks: %w", err)
+	}
+	return tag.RowsAffected(), nil
 }
