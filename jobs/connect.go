@@ -11,7 +11,6 @@ import (
 
 	"datum/adapters"
 	"datum/adapters/rest"
-	"datum/adapters/rest"
 	"datum/domain"
 	"datum/domain/ownership"
 	"datum/domain/store"

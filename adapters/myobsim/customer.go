@@ -87,11 +87,12 @@ func settleCustomer(s *Sim, o, _ object) {
 	if sd["ItemPriceLevel"] == nil {
 		sd["ItemPriceLevel"] = "Base Selling Price"
 	}
-	if c, _ := sd["Credit"].(object); c != nil {
-		c["Available"] = difference(c["Limit"], o["CurrentBalance"])
-	} else {
-		sd["Credit"] = object{"Limit": json.Number("0"), "Available": json.Number("0"), "PastDue": json.Number("0"), "OnHold": false}
+	c, _ := sd["Credit"].(object)
+	if c == nil {
+		c = object{"Limit": json.Number("0"), "PastDue": json.Number("0"), "OnHold": false}
+		sd["Credit"] = c
 	}
+	c["Available"] = difference(c["Limit"], o["CurrentBalance"])
 }
 
 func checkCustomer(o object) []problem {

@@ -136,7 +136,7 @@ func TestPublishWaitsForChanges(t *testing.T) {
 	w.ok(err)
 	published := make(chan []string, 1)
 	go func() {
-		v, err := w.process().Publish(ctx, w.policy, ownership.DefaultSource(), change.Surroundings{}, change.Cause{Actor: "admin"})
+		v, err := w.process().Publish(ctx, w.policy, ownership.DefaultSource()+"# another\n", change.Surroundings{}, change.Cause{Actor: "admin"})
 		if err != nil {
 			t.Error(err)
 		}

@@ -27,6 +27,10 @@ func (a *Applier) Publish(ctx context.Context, base int64, source string, around
 		return 0, err
 	}
 	cause.Source = FromPolicy
+	// Publishing what is in force changes nothing.
+	if now, err := store.Policy(ctx, a.pool, 0); err == nil && now.Source == source && now.Version == base {
+		return now.Version, nil
+	}
 	err = a.transact(ctx, cause, func(r *run) error {
 		if version, err = store.PublishPolicy(ctx, r.tx, base, source, cause.Actor); err != nil {
 			return err

@@ -238,7 +238,9 @@ func (s *settlement) updateGolden() error {
 		return nil
 	}
 	e.Golden, e.Provenance, e.Stage, e.Policy = s.golden, prov, s.res.Stage, s.st.Policy
-	s.events[""] = true
+	if s.created || len(changes) > 0 {
+		s.events[""] = true // only where a value comes from has changed otherwise, and that is no news to subscribers
+	}
 	return store.QueueEntity(s.batch, e)
 }
 

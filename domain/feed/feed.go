@@ -245,15 +245,19 @@ func (h *Hub) listen(ctx context.Context, bell chan<- struct{}) {
 // Subscribe delivers the events after the cursor that want accepts, in order, until ctx ends; then the channel is
 // closed. An empty cursor begins with the next event. A slow receiver holds up nobody else and misses nothing.
 func (h *Hub) Subscribe(ctx context.Context, cursor string, want func(Event) bool) (<-chan Event, error) {
-	var at Position
-	var err error
-	if cursor != "" {
-		at, err = ParseCursor(cursor)
-	} else {
-		at, err = End(ctx, h.pool)
-	}
+	end, err := End(ctx, h.pool)
 	if err != nil {
 		return nil, err
+	}
+	at := end
+	if cursor != "" {
+		if at, err = ParseCursor(cursor); err != nil {
+			return nil, err
+		}
+	}
+	if at.Tx > end.Tx {
+		// Events are delivered below End only, and End never goes back: this one is from before a restore.
+		return nil, domain.Errorf(domain.Invalid, "the cursor is of another database, or of this one before it was restored; leave it out, and read again what you keep")
 	}
 	out := make(chan Event)
 	go func() {

@@ -354,3 +354,20 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+func TestCursorOfAnotherDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	hub := feed.NewHub(pool, slog.New(slog.DiscardHandler), 0)
+	end, err := feed.End(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead := feed.Position{Tx: end.Tx + 1000, ID: 1}
+	if _, err := hub.Subscribe(t.Context(), ahead.Cursor(), func(feed.Event) bool { return true }); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("a cursor that this database has not reached: %v", err)
+	}
+	if _, err := hub.Subscribe(t.Context(), end.Cursor(), func(feed.Event) bool { return true }); err != nil {
+		t.Errorf("a cursor at the end: %v", err)
+	}
+}

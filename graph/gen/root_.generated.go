@@ -1148,7 +1148,7 @@ type PublishPolicyPayload {
 }
 
 extend type Mutation {
-  "Switches a system off, to reading only, to a dry run, or live. Harmless if it is so already."
+  "Switches a system off, to reading only, to a dry run, or live; the workers follow within seconds. Harmless if it is so already."
   setSystemMode("Which system, which mode." input: SetSystemModeInput!): SetSystemModePayload! @requires(role: OPERATOR)
   "Has a projection tried again at once, whatever it waits for. Harmless if it is level."
   retryProjection("Which projection." input: RetryProjectionInput!): RetryProjectionPayload! @requires(role: OPERATOR)
