@@ -118,6 +118,9 @@ func (r *run) record(in Incoming) (Result, error) {
 		}
 		r.history(&st.Entity, store.History{Action: store.ActionDeleted, System: in.System, ExternalID: rec.ExternalID, Note: note})
 	}
+	if err := r.drift(old, cur); err != nil {
+		return res.Result, err
+	}
 	st.put(cur)
 	adopted, err := r.adopt(st, cur, keys)
 	if err != nil {

@@ -182,6 +182,19 @@ func (r Release) Apply(ctx context.Context, db DB) (bool, error) {
 	return tag.RowsAffected() == 1, nil
 }
 
+// GiveBack releases projections that were claimed and not sent, to be tried again after d; what was intended came to
+// nothing.
+func GiveBack(ctx context.Context, db DB, system string, lease uuid.UUID, entityIDs []string, d time.Duration, code domain.Code, reason string) error {
+	_, err := db.Exec(ctx, `-- name: GiveBack
+		UPDATE projections SET lease = NULL, lease_until = NULL, lease_process = '', intent_key = '', intent_op = '', intent_at = NULL, sent = '{}',
+			due_at = now() + $4::interval, error_code = $5, error = $6, updated_at = now()
+		WHERE system = $1 AND lease = $2 AND entity_id = ANY($3)`, system, lease, entityIDs, d, code, reason)
+	if err != nil {
+		return fmt.Errorf("store.GiveBack: %w", err)
+	}
+	return nil
+}
+
 // LockLease locks the projection if the lease is still held; false means that the worker has lost it.
 func LockLease(ctx context.Context, tx pgx.Tx, entityID, system string, lease uuid.UUID) (bool, error) {
 	var held bool
