@@ -58,7 +58,7 @@ func (a *adapter) findOurs(ctx context.Context, queries []adapters.Query, found 
 			continue
 		}
 		since := max(madeAt(q.CanonicalID, a.s.Now()).Add(-a.overlap).UnixMilli(), 0)
-		if len(asked) == 0 {
+		if len(asked) == 0 || since < c.After {
 			c.After = since
 		}
 		asked[q.CanonicalID] = true

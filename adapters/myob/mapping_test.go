@@ -162,3 +162,21 @@ func TestWhatMYOBCannotHold(t *testing.T) {
 		}
 	}
 }
+
+// TestTermsThatMeanTheSame stay as the card has them.
+func TestTermsThatMeanTheSame(t *testing.T) {
+	t.Parallel()
+	m := mapping(t)
+	for _, word := range []string{"Prepaid", "CashOnDelivery"} {
+		terms := adapters.Object{"PaymentIsDue": word, "DiscountForEarlyPayment": json.Number("2")}
+		o := adapters.Object{"SellingDetails": adapters.Object{"Terms": terms}}
+		for _, v := range []domain.Value{`{"basis":"DAYS_AFTER_INVOICE","days":0}`, domain.Null} {
+			if err := m.Write(o, domain.Values{"paymentTerms": v}); err != nil || terms["PaymentIsDue"] != word {
+				t.Errorf("%s became %v: %v", word, terms, err)
+			}
+		}
+		if err := m.Write(o, domain.Values{"paymentTerms": `{"basis":"DAYS_AFTER_MONTH_END","days":30}`}); err != nil || terms["PaymentIsDue"] != "NumberOfDaysAfterEOM" || terms["DiscountForEarlyPayment"] == nil {
+			t.Errorf("%v: %v", terms, err)
+		}
+	}
+}

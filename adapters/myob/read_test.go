@@ -1,6 +1,7 @@
 package myob_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"datum/adapters"
 	"datum/adapters/myobsim"
+	"datum/adapters/sim"
 	"datum/domain"
 )
 
@@ -42,6 +44,7 @@ func TestChangesOfOneInstant(t *testing.T) {
 		want = append(want, f.screen("", map[string]any{"CompanyName": fmt.Sprintf("Instant %02d", i)}))
 	}
 	slices.Sort(want)
+	f.sim.Advance(time.Minute)
 	rs, cursor := f.pass("", func(int) {})
 	if got := slices.Compact(ids(rs)); !slices.Equal(got, want) {
 		t.Errorf("%d cards of %d were read", len(got), len(want))
@@ -58,38 +61,42 @@ func TestChangesOfOneInstant(t *testing.T) {
 	}
 }
 
-// TestChangesWhilePagesShift: one pass sees everybody's last state, whatever is changed, added or deleted meanwhile.
+// TestChangesWhilePagesShift: one pass sees everybody's last state, whatever is changed, added or deleted meanwhile, be it
+// within one second.
 func TestChangesWhilePagesShift(t *testing.T) {
 	t.Parallel()
-	f := setup(t, myobsim.Options{}, map[string]string{"pageSize": "7"})
-	var all []string
-	for i := range 40 {
-		f.sim.Advance(400 * time.Millisecond)
-		all = append(all, f.screen("", map[string]any{"CompanyName": fmt.Sprintf("Shift %02d", i)}))
-	}
-	last, gone := map[string]string{}, map[string]bool{}
-	rs, _ := f.pass("", func(page int) {
-		f.sim.Advance(400 * time.Millisecond)
-		if page >= 5 {
-			return
+	for _, step := range []time.Duration{400 * time.Millisecond, time.Millisecond} {
+		at := time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC)
+		f := setup(t, myobsim.Options{Now: func() time.Time { return at }}, map[string]string{"pageSize": "7"})
+		var all []string
+		for i := range 40 {
+			f.sim.Advance(step)
+			all = append(all, f.screen("", map[string]any{"CompanyName": fmt.Sprintf("Shift %02d", i)}))
 		}
-		for _, i := range []int{page, 20 + page} {
-			last[all[i]] = fmt.Sprintf("edited %d", page)
-			f.screen(all[i], map[string]any{"Notes": last[all[i]]})
+		last, gone := map[string]string{}, map[string]bool{}
+		rs, _ := f.pass("", func(page int) {
+			f.sim.Advance(step)
+			if page >= 5 {
+				return
+			}
+			for _, i := range []int{page, 20 + page} {
+				last[all[i]] = fmt.Sprintf("edited %d", page)
+				f.screen(all[i], map[string]any{"Notes": last[all[i]]})
+			}
+			gone[all[10+page]] = true
+			if err := f.sim.Delete("customers", all[10+page]); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, f.screen("", map[string]any{"CompanyName": "New Pty Ltd"}))
+		})
+		seen := map[string]string{}
+		for _, r := range rs {
+			seen[r.ExternalID] = r.Values["notes"].Text()
 		}
-		gone[all[10+page]] = true
-		if err := f.sim.Delete("customers", all[10+page]); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, f.screen("", map[string]any{"CompanyName": "New Pty Ltd"}))
-	})
-	seen := map[string]string{}
-	for _, r := range rs {
-		seen[r.ExternalID] = r.Values["notes"].Text()
-	}
-	for i, id := range all {
-		if notes, ok := seen[id]; !gone[id] && (!ok || notes != last[id]) {
-			t.Errorf("card %d was seen %v with %q, want %q", i, ok, notes, last[id])
+		for i, id := range all {
+			if notes, ok := seen[id]; !gone[id] && (!ok || notes != last[id]) {
+				t.Errorf("steps of %s: card %d was seen %v with %q, want %q", step, i, ok, notes, last[id])
+			}
 		}
 	}
 }
@@ -197,7 +204,8 @@ func TestFindReadsSinceTheIDWasMade(t *testing.T) {
 	for i := range 12 {
 		f.screen("", map[string]any{"CompanyName": fmt.Sprintf("Old %02d", i)})
 	}
-	const undated = "cus_0000000000abcdefghjkmnpqrs"
+	now := domain.NewID("cus")
+	undated := now[:len("cus_")+10] + "0" + now[len("cus_")+11:] // of no version that has a time
 	old := f.screen("", map[string]any{"CompanyName": "Undated", "CustomField3": map[string]any{"Value": undated}})
 	f.sim.Advance(time.Hour)
 	f.sim.Consent() // the first token has run out
@@ -208,13 +216,33 @@ func TestFindReadsSinceTheIDWasMade(t *testing.T) {
 		id   string
 		want []string
 	}{{w.CanonicalID, []string{rec.ExternalID, twin}}, {undated, []string{old}}, {domain.NewID("cus"), nil}} {
-		found, err := f.ab.Finder.Find(ctx, domain.KindCustomer, []adapters.Query{{CanonicalID: c.id}})
+		found, err := f.ab.Finder.Find(ctx, domain.KindCustomer, []adapters.Query{{CanonicalID: c.id}, {CanonicalID: domain.NewID("cus")}})
 		slices.Sort(c.want)
-		if err != nil || !slices.Equal(ids(found[0]), c.want) {
+		if err != nil || !slices.Equal(ids(found[0]), c.want) || len(found[1]) > 0 {
 			t.Errorf("%s: %v %v, want %v", c.id, err, ids(found[0]), c.want)
 		}
 	}
+	found, err := f.ab.Finder.Find(ctx, domain.KindCustomer, []adapters.Query{{CanonicalID: w.CanonicalID}, {CanonicalID: undated}})
+	if err != nil || len(found[0]) != 2 || len(found[1]) != 1 {
+		t.Errorf("both at once: %v %v", found, err)
+	}
 	if n := f.sim.Stats().Duplicates; n != 1 {
 		t.Errorf("%d duplicates, want the copied card", n)
+	}
+}
+
+// TestFiltersThatAreIgnored: MYOB may answer a filter that it does not understand with everything.
+func TestFiltersThatAreIgnored(t *testing.T) {
+	t.Parallel()
+	f := setup(t, myobsim.Options{}, nil)
+	one, two := f.must(create("One Pty Ltd")), f.must(create("Two Pty Ltd"))
+	f.fault(sim.Fault{Kind: sim.FaultStatus, Status: 200, Method: "GET", Body: json.RawMessage(fmt.Sprintf(`{"Items":[%s,%s],"NextPageLink":null,"Count":2}`, one.Raw, two.Raw))})
+	rs, err := f.ab.BatchFetcher.FetchMany(ctx, domain.KindCustomer, []string{one.ExternalID, "not-an-id"})
+	if err != nil || !slices.Equal(ids(rs), []string{one.ExternalID}) {
+		t.Errorf("fetched %v %v", ids(rs), err)
+	}
+	found, err := f.ab.Finder.Find(ctx, domain.KindCustomer, []adapters.Query{{CanonicalID: two.CanonicalID}, {Values: domain.Values{"legalName": `"one pty ltd"`}}, {Values: domain.Values{"legalName": `"Three"`}}})
+	if err != nil || len(found[0]) != 1 || !slices.Equal(ids(found[1]), []string{one.ExternalID}) || len(found[2]) != 0 {
+		t.Errorf("found %v %v", found, err)
 	}
 }
