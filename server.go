@@ -82,7 +82,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops FILE.csv    customers from a CSV file, by the same rules as the API
-  datum sim hubspot|xero [--addr host:port] [--webhook URL]        a simulated vendor by itself
+  datum sim hubspot|myob|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
   datum version
 
 Settings come from the environment and flags; datum serve -h lists them.
@@ -283,6 +283,9 @@ func (a *app) handler(ctx context.Context, done <-chan struct{}, api bool) (http
 	if err != nil {
 		return nil, err
 	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "Datum. GraphQL is at /graphql, jobs at /jobs/, webhooks at /webhooks/{system}, metrics at /metrics, health at /healthz and /readyz.")
+	})
 	mux.Handle("/graphql", otelhttp.NewHandler(g, "graphql"))
 	if a.cfg.Playground {
 		mux.Handle("GET /graphql/graphiql/", g)
@@ -410,13 +413,16 @@ func (c *command) mapping() error { return admin.Mapping(c.out, all.Vendors(), c
 
 func (c *command) sim() error {
 	if len(c.args) == 0 {
-		return domain.Errorf(domain.Invalid, "usage: datum sim hubspot|xero [--addr host:port] [--webhook URL]")
+		return domain.Errorf(domain.Invalid, "usage: datum sim hubspot|myob|xero [--addr host:port] [--webhook URL]")
 	}
 	vendor := c.args[0]
+	if strings.HasPrefix(vendor, "-") {
+		vendor = "" // only flags: -h explains them
+	}
 	addr := c.flags.String("addr", "127.0.0.1:0", "address to listen on")
 	webhook := c.flags.String("webhook", "", "URL that gets its webhooks")
 	seed := c.flags.Uint64("seed", 1, "seed of ids and credentials")
-	if err := c.flags.Parse(c.args[1:]); err != nil {
+	if err := c.flags.Parse(c.args[min(1, len(vendor)):]); err != nil {
 		return err
 	}
 	return demo.Sim(c.ctx, c.out, vendor, *addr, *webhook, *seed)

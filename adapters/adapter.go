@@ -29,6 +29,9 @@ type Vendor struct {
 	OAuth   *OAuth        // for AuthOAuth2
 	Batch   int           // most records in one write call; 1 if the vendor has no batches
 	Timeout time.Duration // of one HTTP call; must be under the job timeout of 30 s
+	// Partial says that the answer to a write shows the new stamp and what was written, and not what somebody else may have
+	// changed shortly before. What was read of an object before that is then read again rather than left aside as older.
+	Partial bool
 	// ReadLimits reads what the vendor's answer says about its limits; nil if it says nothing. It is pure.
 	ReadLimits func(http.Header) []LimitReading
 	// Settings are the account settings the adapter reads, with a word of help each: "tenantId".

@@ -83,7 +83,7 @@ func TestOverHTTP(t *testing.T) {
 	add(exchange{what: "no query parameter", accept: appResponse, body: `{"notquery":"{ __typename }"}`, status: 400})
 
 	// Parameters of the wrong type: an object, a number, a boolean, a list, text where none belongs.
-	wrong := []string{`{"obj":"ect"}`, `0`, `false`, `["array"]`}
+	wrong := []string{`{"a":"b"}`, `0`, `false`, `["array"]`}
 	for _, v := range wrong {
 		add(exchange{what: "query is " + v, body: `{"query":` + v + `}`, status: 400})
 		add(exchange{what: "operationName is " + v, body: `{"query":"{ __typename }","operationName":` + v + `}`, status: 400})

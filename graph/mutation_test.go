@@ -48,7 +48,7 @@ func TestCreateCustomer(t *testing.T) {
 		path []any
 	}{
 		{"NT", []any{"billingAddress", "state"}}, {"0800", []any{"billingAddress", "postcode"}}, {"AU", []any{"billingAddress", "country"}},
-		{"12500.1", []any{"creditLimit", "amount"}}, {"DAYS_AFTER_MONTH_END", []any{"paymentTerms", "basis"}}, {20.0, []any{"paymentTerms", "days"}},
+		{"12500.10", []any{"creditLimit", "amount"}}, {"DAYS_AFTER_MONTH_END", []any{"paymentTerms", "basis"}}, {20.0, []any{"paymentTerms", "days"}},
 		{"Siân", []any{"contacts", 0, "firstName"}}, {"north", []any{"customFields", 0, "value"}}, {"vip", []any{"tags", 0}},
 	} {
 		if got := r.at(append([]any{"createCustomer", "customer"}, c.path...)...); got != c.want {
@@ -87,7 +87,7 @@ func TestUpdateTellsAbsentFromNull(t *testing.T) {
 	fields := func(r reply) int { return len(r.list("updateCustomer", "customer", "customFields")) }
 
 	r = f.ask(store.RoleEditor, update, object{"id": id, "values": object{"customFields": []object{{"key": "b", "value": "2"}, {"key": "c", "value": "3"}}}})
-	if credit(r) != "100" || fields(r) != 2 {
+	if credit(r) != "100.00" || fields(r) != 2 {
 		t.Errorf("a field left out was touched: %v", r.Data)
 	}
 	r = f.ask(store.RoleEditor, update, object{"id": id, "values": object{"creditLimit": nil}})

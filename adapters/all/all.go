@@ -4,6 +4,7 @@ package all
 import (
 	"datum/adapters"
 	"datum/adapters/hubspot"
+	"datum/adapters/myob"
 	"datum/adapters/xero"
 )
 
@@ -11,6 +12,7 @@ import (
 func Vendors() []adapters.Vendor {
 	return []adapters.Vendor{
 		hubspot.Vendor(),
+		myob.Vendor(),
 		xero.Vendor(),
 	}
 }

@@ -63,6 +63,7 @@ func Vendor() adapters.Vendor {
 				"crm.schemas.contacts.read", "crm.schemas.contacts.write"},
 		},
 		Batch:      maxBatch,
+		Partial:    true,
 		Timeout:    20 * time.Second,
 		ReadLimits: readLimits,
 		Settings: []adapters.Setting{

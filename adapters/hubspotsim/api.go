@@ -274,14 +274,14 @@ func (s *Sim) createFrom(typ string, in input, w writing) (*object, *apiError) {
 	}
 	var links []pair
 	for _, a := range in.Associations {
-		for _, t := range a.Types {
-			to := s.find(t.target(), a.To.ID)
-			if to == nil || to.archived {
-				return nil, invalid("The object to associate with does not exist: " + a.To.ID)
-			}
-			links = append(links, pair{to, a.Types})
-			break
+		if len(a.Types) == 0 {
+			continue
 		}
+		to := s.find(a.Types[0].target(), a.To.ID)
+		if to == nil || to.archived {
+			return nil, invalid("The object to associate with does not exist: " + a.To.ID)
+		}
+		links = append(links, pair{to, a.Types})
 	}
 	o, e := s.create(typ, in.values(), w)
 	for _, l := range links {

@@ -170,9 +170,7 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	link := map[string][]string{}
 	for k, v := range properties {
 		if k == "companies" || k == "contacts" {
-			for _, x := range strings.FieldsFunc(text(v), func(r rune) bool { return r == ';' || r == ',' || r == ' ' }) {
-				link[k] = append(link[k], x)
-			}
+			link[k] = append(link[k], strings.FieldsFunc(text(v), func(r rune) bool { return r == ';' || r == ',' || r == ' ' })...)
 			continue
 		}
 		if low := strings.ToLower(k); s.props[typ][k] == nil && s.props[typ][low] != nil {

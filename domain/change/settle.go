@@ -295,6 +295,12 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	if native || !primary || g.Owner == rec.System {
 		return
 	}
+	if g.Why == ownership.ByPin && !(rec == s.touched && s.changed[f]) {
+		// A person has decided, knowing what is there: it is overwritten and no edit any more.
+		rec.Confirmed[f] = theirs
+		delete(rec.Held, f)
+		return
+	}
 	confirmed, known := rec.Confirmed[f]
 	edited := known && !equal(theirs, confirmed) || !known && !theirs.Empty()
 	if !edited {

@@ -183,11 +183,12 @@ func (r Release) Apply(ctx context.Context, db DB) (bool, error) {
 }
 
 // GiveBack releases projections that were claimed and not sent, to be tried again after d; what was intended came to
-// nothing.
+// nothing. Code "" leaves code and error as they are.
 func GiveBack(ctx context.Context, db DB, system string, lease uuid.UUID, entityIDs []string, d time.Duration, code domain.Code, reason string) error {
 	_, err := db.Exec(ctx, `-- name: GiveBack
 		UPDATE projections SET lease = NULL, lease_until = NULL, lease_process = '', intent_key = '', intent_op = '', intent_at = NULL, sent = '{}',
-			due_at = now() + $4::interval, error_code = $5, error = $6, updated_at = now()
+			due_at = now() + $4::interval, error_code = CASE WHEN $5 = '' THEN error_code ELSE $5 END,
+			error = CASE WHEN $5 = '' THEN error ELSE $6 END, updated_at = now()
 		WHERE system = $1 AND lease = $2 AND entity_id = ANY($3)`, system, lease, entityIDs, d, code, reason)
 	if err != nil {
 		return fmt.Errorf("store.GiveBack: %w", err)

@@ -96,6 +96,16 @@ func PostponeSignals(ctx context.Context, db DB, ids []int64, d time.Duration, c
 	return nil
 }
 
+// AskAgain gives signals back without what was read of their object, which is to be read anew after d.
+func AskAgain(ctx context.Context, db DB, ids []int64, d time.Duration) error {
+	_, err := db.Exec(ctx, `-- name: AskAgain
+		UPDATE signals SET lease_until = NULL, due_at = now() + $2::interval, record = NULL, hint = NULL, occurred_at = NULL WHERE id = ANY($1)`, ids, d)
+	if err != nil {
+		return fmt.Errorf("store.AskAgain: %w", err)
+	}
+	return nil
+}
+
 // FailSignals marks signals that a person must look at.
 func FailSignals(ctx context.Context, db DB, ids []int64, reason string) error {
 	_, err := db.Exec(ctx, `-- name: FailSignals

@@ -13,6 +13,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"datum/domain"
+	"datum/domain/money"
 )
 
 func invalid(message string) error {
@@ -42,10 +43,10 @@ func UnmarshalTime(v any) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// MarshalDecimal writes a decimal as text.
+// MarshalDecimal writes a decimal as text, with at least two decimals: every decimal of the schema is an amount of money.
 func MarshalDecimal(d decimal.Decimal) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = io.WriteString(w, strconv.Quote(d.String()))
+		_, _ = io.WriteString(w, strconv.Quote(money.Money{Amount: d}.Decimal()))
 	})
 }
 

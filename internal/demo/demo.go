@@ -224,6 +224,7 @@ Datum demo
     reader    %[4]s
     editor    %[5]s
     admin     %[6]s
+  datum system list, policy show ...  work on this demo with: export DATABASE_URL='%[8]s'
 
 Try it while it runs:
   what does Datum know, and why?
@@ -236,5 +237,5 @@ Try it while it runs:
   every event as it happens (needs no more than curl)
     curl -sN %[1]s/graphql -H 'Authorization: Bearer %[4]s' -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \
       -d '{"query":"subscription{customerChanged{cursor customer{id displayName phone}}}"}'
-`, d.PublicURL, s.CRMURL, s.AccountingURL, k.reader, k.ops, k.admin, someCompany(s))
+`, d.PublicURL, s.CRMURL, s.AccountingURL, k.reader, k.ops, k.admin, someCompany(s), d.Pool.Config().ConnString())
 }

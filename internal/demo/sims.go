@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"datum/adapters/hubspotsim"
+	"datum/adapters/myobsim"
 	"datum/adapters/sim"
 	"datum/adapters/xerosim"
 	"datum/domain"
@@ -37,6 +38,7 @@ type Simulator interface {
 
 var simulators = map[string]func(seed uint64) Simulator{
 	"hubspot": func(seed uint64) Simulator { return hubspotsim.New(hubspotsim.Options{Seed: seed, HookScale: 0.001}) },
+	"myob":    func(seed uint64) Simulator { return myobsim.New(myobsim.Options{Seed: seed}) },
 	"xero":    func(seed uint64) Simulator { return xerosim.New(xerosim.Options{Seed: seed, HookScale: 0.001}) },
 }
 
@@ -72,10 +74,13 @@ func Sim(ctx context.Context, out io.Writer, vendor, addr, webhook string, seed 
 func connection(s Simulator, url string) map[string]string {
 	c := s.Credentials()
 	v := map[string]string{"baseUrl": url, "tokenUrl": url + c["tokenPath"]}
-	for _, k := range []string{"clientId", "clientSecret", "accessToken", "refreshToken", "webhookKey", "tenantId", "portalId"} {
+	for _, k := range []string{"clientId", "clientSecret", "accessToken", "refreshToken", "webhookKey", "tenantId", "portalId", "businessId", "companyFileUser", "companyFilePassword"} {
 		if c[k] != "" {
 			v[k] = c[k]
 		}
+	}
+	if v["businessId"] != "" {
+		v["apiKey"] = v["clientId"] // MYOB wants it once more, in a header
 	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"datum/adapters/sim"
 	"datum/domain"
@@ -100,7 +101,7 @@ func (s *story) meet(ctx context.Context) bool {
 		return false
 	}
 	s.p.spare(s.company, s.contact)
-	s.say("follow %s, ABN %s: HubSpot has it in %s, Xero in %s. To Datum it is one customer, %s:", s.hero.Name, spaced(s.hero.ABN), s.hero.Suburb, s.hero.XeroSuburb, s.id)
+	s.say("follow %s, ABN %s: HubSpot has it in %s, Xero in %s. To Datum it is one customer (%s):", s.hero.Name, spaced(s.hero.ABN), s.hero.Suburb, s.hero.XeroSuburb, s.id)
 	s.tell(ctx, true)
 	s.why(ctx, "billingAddress")
 	return true
@@ -124,7 +125,7 @@ func (s *story) phone(ctx context.Context) bool {
 
 // restore is an edit by a system that does not own the field, where the policy says: put it back.
 func (s *story) restore(ctx context.Context) bool {
-	s.say("sales types a billing address in Perth into HubSpot, but accounting owns billing addresses ...")
+	s.say("sales types a billing address in Perth into HubSpot, but accounting (Xero) owns billing addresses ...")
 	if _, err := s.s.CRM.Put("companies", s.company, map[string]any{"city": "Perth", "state": "WA", "zip": "6000"}); err != nil {
 		return false
 	}
@@ -152,7 +153,7 @@ func (s *story) propose(ctx context.Context) bool {
 	}) {
 		return ctx.Err() == nil
 	}
-	s.say("a case is open. %s. %s. What to do: %s", c.Title, strings.TrimSuffix(c.Detail.Message, "."), c.Detail.Next)
+	s.say("a case is open: %s. What to do: %s", strings.TrimSuffix(c.Detail.Message, "."), c.Detail.Next)
 	if !pause(ctx, 2*time.Second) {
 		return false
 	}
@@ -193,7 +194,7 @@ func (s *story) outage(ctx context.Context) bool {
 		ps, err := store.ProjectionsOf(ctx, s.d.Pool, []string{s.id})
 		for _, p := range ps {
 			if err == nil && p.System == "accounting" && p.Status == store.Pending && p.Error != "" {
-				s.say("Datum says: accounting is behind by %s; last answer: %s; it is tried again by itself", p.Diff, p.Error)
+				s.say("Datum says: Xero is behind by %s (last answer: %s); it is tried again by itself", p.Diff, p.Error)
 				return true
 			}
 		}
@@ -231,10 +232,10 @@ func (s *story) why(ctx context.Context, f domain.Field) {
 		return
 	}
 	p := es[0].Provenance[f]
-	s.say("why is its %s %s? %s", f, short(es[0].Golden[f]), map[string]string{
-		"owner":    fmt.Sprintf("because %s says so, and %s owns it", p.System, p.Owner),
-		"fallback": fmt.Sprintf("because %s says so; %s owns it and has no value", p.System, p.Owner),
-		"pin":      fmt.Sprintf("because a person decided so; it is on its way to %s, which owns it", p.Owner),
+	s.say("why is its %s %s? %s", words(f), short(es[0].Golden[f]), map[string]string{
+		"owner":    fmt.Sprintf("because %s says so, and it owns it", vendorOf(p.System)),
+		"fallback": fmt.Sprintf("because %s says so; %s owns it and has no value", vendorOf(p.System), vendorOf(p.Owner)),
+		"pin":      fmt.Sprintf("because a person decided so; it is on its way to %s, which owns it", vendorOf(p.Owner)),
 		"none":     "because nobody has a value"}[p.Why])
 }
 
@@ -256,25 +257,50 @@ func (s *story) tell(ctx context.Context, all bool) int {
 		s.told[h.ID] = true
 		switch h.Action {
 		case store.ActionLinked:
-			line("%s record %s belongs to it (%s)", h.System, h.ExternalID, h.Note)
+			line("%s's record belongs to it: %s", vendorOf(h.System), h.Note)
 		case store.ActionSet:
 			if all && h.Field == "billingAddress" {
-				line("%s becomes %s, the word of %s", h.Field, short(h.New), h.System)
+				line("its %s becomes %s: the word of %s", words(h.Field), short(h.New), vendorOf(h.System))
 			}
 		case store.ActionRestored:
-			line("%s said %s is %s: restored, because %s", h.System, h.Field, short(h.Old), h.Note)
+			line("%s said the %s is %s; put back to %s, because %s owns it", vendorOf(h.System), words(h.Field), short(h.Old), short(h.New), vendorOf(h.Owner))
 		case store.ActionProposed:
-			line("%s said %s is %s: proposed, because %s", h.System, h.Field, short(h.Old), h.Note)
-		case store.ActionPinned, store.ActionUnpinned:
-			line("%s %s: %s", h.Field, h.Action, h.Note)
+			line("%s said the %s is %s; a person decides, because %s owns it", vendorOf(h.System), words(h.Field), short(h.Old), vendorOf(h.Owner))
+		case store.ActionPinned:
+			line("%s", h.Note)
+		case store.ActionUnpinned:
+			line("the new %s is %s", words(h.Field), strings.Replace(h.Note, h.Owner, vendorOf(h.Owner), 1))
 		}
 	}
 	return n
 }
 
+// vendorOf is what people call a system of the demo.
+func vendorOf(system string) string {
+	return map[string]string{"crm": "HubSpot", "accounting": "Xero"}[system]
+}
+
+// words takes a field's name apart: "billing address".
+func words(f domain.Field) string {
+	var b strings.Builder
+	for _, r := range string(f) {
+		if unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// short is a value as people write it.
 func short(v domain.Value) string {
-	if r := []rune(string(v)); len(r) > 110 {
+	s := string(v)
+	var a domain.Address
+	if strings.HasPrefix(s, "{") && v.Decode(&a) == nil && a.Suburb+a.Postcode != "" {
+		s = strings.TrimSpace(strings.Join(append(a.Lines, strings.Join([]string{a.Suburb, a.State, a.Postcode}, " ")), ", "))
+	}
+	if r := []rune(s); len(r) > 110 {
 		return string(r[:110]) + "…"
 	}
-	return string(v)
+	return s
 }

@@ -80,8 +80,14 @@ func (w *watch) print(st status) {
 	for _, k := range slices.Sorted(maps.Keys(st.cases)) {
 		cases = append(cases, fmt.Sprintf("%d %s", st.cases[k], strings.ReplaceAll(k, "_", " ")))
 	}
-	fmt.Fprintf(w.out, "%5.1fs  %d customers | to write: HubSpot %d, Xero %d, oldest %.1f s | to take in: %d | waiting for a person: %s | %d edits%s\n",
-		time.Since(w.began).Seconds(), st.entities, st.pending["crm"], st.pending["accounting"], st.oldest.Seconds(), st.signals,
+	way := "all level"
+	if n := st.pending["crm"] + st.pending["accounting"]; n > 0 {
+		way = fmt.Sprintf("on their way: %d to HubSpot, %d to Xero, oldest %.1f s", st.pending["crm"], st.pending["accounting"], st.oldest.Seconds())
+	}
+	if st.signals > 0 {
+		way += fmt.Sprintf("; %d changes to take in", st.signals)
+	}
+	fmt.Fprintf(w.out, "%5.1fs  %d customers, %s | people have to decide: %s | %d edits%s\n", time.Since(w.began).Seconds(), st.entities, way,
 		strings.Join(cases, ", "), edits, quote(latest)+limited(st))
 }
 
