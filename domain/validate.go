@@ -1,5 +1,7 @@
 package domain
 
+import "slices"
+
 // ValidateCustomer checks normalised values against one another. Everything it finds is a warning: trusts trade under an
 // ABN that does not contain their trustee's ACN, postcodes cross borders, and a registration may simply not be noted yet.
 func ValidateCustomer(v Values) []Issue {
@@ -24,4 +26,28 @@ func ValidateCustomer(v Values) []Issue {
 		}
 	}
 	return is
+}
+
+// Warnings returns everything that looks wrong about normalised values of a kind, each thing once: what Normalize and
+// ValidateCustomer warn of.
+func Warnings(kind Kind, v Values) []Issue {
+	ki, _ := kind.Info()
+	var all []Issue
+	for _, fi := range ki.Fields {
+		if !v[fi.Name].Empty() {
+			_, is := Normalize(fi, v[fi.Name])
+			all = append(all, is...)
+		}
+	}
+	if kind == KindCustomer {
+		all = append(all, ValidateCustomer(v)...)
+	}
+	var once []Issue
+	for _, is := range all {
+		same := func(o Issue) bool { return o.Field == is.Field && o.Code == is.Code }
+		if is.Severity == Warning && !slices.ContainsFunc(once, same) {
+			once = append(once, is)
+		}
+	}
+	return once
 }

@@ -92,8 +92,7 @@ func recordModel(r *store.Record) *model.Record {
 		Values: rawJSON(r.Values), Issues: make([]*model.Issue, len(r.Issues)), UnknownFields: orEmpty(r.Unknown), Raw: r.Raw,
 	}
 	for i, s := range r.Issues {
-		m.Issues[i] = &model.Issue{Field: text(string(s.Field)), Code: s.Code, Message: s.Message, Value: text(s.Value),
-			Severity: model.IssueSeverity(strings.ToUpper(string(s.Severity)))}
+		m.Issues[i] = issueModel(s)
 	}
 	return m
 }
@@ -227,4 +226,9 @@ func lower[E ~string](e *E) string {
 		return ""
 	}
 	return strings.ToLower(string(*e))
+}
+
+func issueModel(s domain.Issue) *model.Issue {
+	return &model.Issue{Field: text(string(s.Field)), Code: s.Code, Message: s.Message, Value: text(s.Value),
+		Severity: model.IssueSeverity(strings.ToUpper(string(s.Severity)))}
 }

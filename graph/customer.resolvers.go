@@ -30,6 +30,14 @@ func (r *customerResolver) Provenance(ctx context.Context, obj *model.Customer) 
 	return provenanceModel(e), nil
 }
 
+func (r *customerResolver) Warnings(ctx context.Context, obj *model.Customer) ([]*model.Issue, error) {
+	e, err := loader.From(ctx).Entities.Load(ctx, obj.ID)()
+	if err != nil || e == nil {
+		return []*model.Issue{}, err
+	}
+	return each(domain.Warnings(e.Kind, e.Golden), issueModel), nil
+}
+
 func (r *customerResolver) History(ctx context.Context, obj *model.Customer, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error) {
 	return r.history(ctx, obj.ID, asOf, first, after)
 }

@@ -279,3 +279,21 @@ func TestPublishPolicy(t *testing.T) {
 		t.Errorf("effect: %v", effect.Data)
 	}
 }
+
+func TestCustomerWarns(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	r := f.ask(store.RoleEditor, `mutation($in: CreateCustomerInput!) { createCustomer(input: $in) {
+		customer { warnings { field code message severity } } userErrors { code message } } }`,
+		object{"in": object{"values": object{"legalName": "Banksia Pty Ltd", "gstRegistered": true,
+			"billingAddress": object{"lines": []string{"1 King St"}, "suburb": "Melbourne", "state": "VIC", "postcode": "2000", "country": "AU"}}}})
+	warnings := r.list("createCustomer", "customer", "warnings")
+	if len(warnings) != 2 {
+		t.Fatalf("warnings: %v", r.Data)
+	}
+	for i, field := range []string{"billingAddress", "abn"} {
+		if r.text("createCustomer", "customer", "warnings", i, "field") != field || r.text("createCustomer", "customer", "warnings", i, "severity") != "WARNING" {
+			t.Errorf("warning %d: %v", i, warnings[i])
+		}
+	}
+}

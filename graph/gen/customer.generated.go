@@ -21,6 +21,7 @@ import (
 type CustomerResolver interface {
 	Records(ctx context.Context, obj *model.Customer) ([]*model.Record, error)
 	Provenance(ctx context.Context, obj *model.Customer) ([]*model.FieldProvenance, error)
+	Warnings(ctx context.Context, obj *model.Customer) ([]*model.Issue, error)
 	History(ctx context.Context, obj *model.Customer, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error)
 	Projections(ctx context.Context, obj *model.Customer) ([]*model.Projection, error)
 	Cases(ctx context.Context, obj *model.Customer) ([]*model.Case, error)
@@ -1205,6 +1206,38 @@ func (ec *executionContext) fieldContext_Customer_provenance(_ context.Context, 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_FieldProvenance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Customer_warnings(ctx context.Context, field graphql.CollectedField, obj *model.Customer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Customer_warnings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Customer().Warnings(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Issue) graphql.Marshaler {
+			return ec.marshalNIssue2ᚕᚖdatumᚋgraphᚋmodelᚐIssueᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Customer_warnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Customer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Issue(ctx, field)
 		},
 	}
 	return fc, nil
@@ -3071,6 +3104,12 @@ func (ec *executionContext) _Customer(ctx context.Context, sel ast.SelectionSet,
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Customer_provenance(ctx, field, obj)
+				})
+		case "warnings":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Customer_warnings(ctx, field, obj)
 				})
 		case "history":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,

@@ -567,6 +567,11 @@ type Customer implements Node {
   records: [Record!]! @listSize(assumedSize: 3)
   "Where each field's value comes from, and why."
   provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  """
+  What looks wrong about the golden values and may be right: a postcode of another state, a telephone number that is kept
+  as it was typed, GST registration without an ABN.
+  """
+  warnings: [Issue!]! @listSize(assumedSize: 2)
   "What happened to the customer, newest first."
   history(
     "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
@@ -1618,6 +1623,8 @@ func (ec *executionContext) childFields_Customer(ctx context.Context, field grap
 		return ec.fieldContext_Customer_records(ctx, field)
 	case "provenance":
 		return ec.fieldContext_Customer_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Customer_warnings(ctx, field)
 	case "history":
 		return ec.fieldContext_Customer_history(ctx, field)
 	case "projections":

@@ -287,6 +287,9 @@ type Customer struct {
 	Records []*Record `json:"records"`
 	// Where each field's value comes from, and why.
 	Provenance []*FieldProvenance `json:"provenance"`
+	// What looks wrong about the golden values and may be right: a postcode of another state, a telephone number that is kept
+	// as it was typed, GST registration without an ABN.
+	Warnings []*Issue `json:"warnings"`
 	// What happened to the customer, newest first.
 	History *HistoryConnection `json:"history"`
 	// How level each system is with this customer.
