@@ -105,7 +105,7 @@ func (v *vendorServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (v *vendorServer) token(w http.ResponseWriter, r *http.Request) {
-	r.ParseForm()
+	_ = r.ParseForm()
 	time.Sleep(v.renewal)
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -245,7 +245,7 @@ func TestBreaker(t *testing.T) {
 	})
 	cl := client(t, rest.Config{BaseURL: url, Trip: 3, OpenFor: 200 * time.Millisecond})
 	for range 10 {
-		cl.Do(t.Context(), adapters.Call{Method: "GET", Path: "/no"}) // a vendor that says no is not down
+		_, _ = cl.Do(t.Context(), adapters.Call{Method: "GET", Path: "/no"}) // a vendor that says no is not down
 	}
 	for range 20 {
 		if _, err := cl.Do(t.Context(), read); domain.CodeOf(err) != domain.Unavailable {
@@ -278,7 +278,7 @@ func TestLargeAnswers(t *testing.T) {
 		z := gzip.NewWriter(w)
 		block := bytes.Repeat([]byte("a"), 1<<20)
 		for range 21 {
-			z.Write(block)
+			_, _ = z.Write(block)
 		}
 		z.Close()
 	})

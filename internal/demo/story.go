@@ -68,14 +68,6 @@ func (s *story) until(ctx context.Context, ok func() bool) bool {
 	return false
 }
 
-func (s *story) customer(ctx context.Context) *domain.Customer {
-	c, err := store.Customer(ctx, s.d.Pool, s.id)
-	if err != nil {
-		return nil
-	}
-	return c
-}
-
 // meet finds the customer and tells how it came together.
 func (s *story) meet(ctx context.Context) bool {
 	if !s.until(ctx, func() bool {
