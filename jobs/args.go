@@ -105,27 +105,64 @@ func (e *Engine) ingestTx(ctx context.Context, tx pgx.Tx, system string) error {
 
 // wakeIngest queues a job for signals that become due after d.
 func (e *Engine) wakeIngest(ctx context.Context, system string, d time.Duration) error {
-	_, err := e.client.Insert(ctx, IngestArgs{System: system}, &river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000, ScheduledAt: after(d)})
-	return err
+	return e.insertIn(ctx, IngestArgs{System: system}, river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000}, d)
 }
 
 // ingestLater makes sure that one job waits for the next turn.
 func (e *Engine) ingestLater(ctx context.Context, system string, d time.Duration) error {
-	opts := unique(inQueue(system))
-	opts.ScheduledAt = after(d)
-	_, err := e.client.Insert(ctx, IngestArgs{System: system, Later: true}, opts)
-	return err
+	return e.insertIn(ctx, IngestArgs{System: system, Later: true}, *unique(inQueue(system)), d)
 }
 
 // wakeProject queues a wake-up for projections that become due after d.
 func (e *Engine) wakeProject(ctx context.Context, system string, kind domain.Kind, d time.Duration) error {
-	_, err := e.client.Insert(ctx, ProjectArgs{System: system, Of: kind}, &river.InsertOpts{Queue: outQueue(system), MaxAttempts: 1000, ScheduledAt: after(d)})
+	return e.insertIn(ctx, ProjectArgs{System: system, Of: kind}, river.InsertOpts{Queue: outQueue(system), MaxAttempts: 1000}, d)
+}
+
+// longestTimer is how long a job waits in this process instead of in River, which looks for what is due every five seconds.
+const longestTimer = time.Minute
+
+// insertIn queues a job that is to run after d. If it waits here and the process dies, the supervisors of the others find
+// the work.
+func (e *Engine) insertIn(ctx context.Context, args river.JobArgs, opts river.InsertOpts, d time.Duration) error {
+	if d > 0 && d < longestTimer && e.timer(args, d, func(ctx context.Context) error { return e.insertIn(ctx, args, opts, 0) }) {
+		return nil
+	}
+	if d > 0 {
+		opts.ScheduledAt = time.Now().Add(d)
+	}
+	_, err := e.client.Insert(ctx, args, &opts)
 	return err
 }
 
-func after(d time.Duration) time.Time {
-	if d <= 0 {
-		return time.Time{}
+// timer runs f after d unless one for the same job ends earlier. It is false in a process that does not work, or no longer.
+func (e *Engine) timer(args river.JobArgs, d time.Duration, f func(context.Context) error) bool {
+	at := time.Now().Add(d)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running == nil || e.running.Err() != nil {
+		return false
 	}
-	return time.Now().Add(d)
+	if t, ok := e.timers[args]; ok && !t.After(at) {
+		return true
+	}
+	e.timers[args] = at
+	ctx := e.running
+	e.stopped.Go(func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		e.mu.Lock()
+		if e.timers[args].Equal(at) {
+			delete(e.timers, args)
+		}
+		e.mu.Unlock()
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			e.log.WarnContext(ctx, "a job was not queued; the supervisor finds its work", "job_kind", args.Kind(), "error", err)
+		}
+	})
+	return true
 }

@@ -41,7 +41,7 @@ func TestCanary(t *testing.T) {
 	r.quiet(20 * time.Second)
 
 	personal := []string{"Wilhelmina Zyzzogeton", "Zyzzogeton", "wzyzz@canarybird.example", "canarybird", "5550", "9753", "17 Quetzalcoatl", "Quetzalcoatl", "xylotheque", "Vivaldi"}
-	secrets := []string{key, key[strings.LastIndexByte(key, '_')+1:]}
+	secrets := []string{key, strings.SplitN(key, "_", 3)[2]}
 	remember := func() {
 		for _, c := range []map[string]string{r.crm.Credentials(), r.xero.Credentials()} {
 			for _, k := range []string{"clientSecret", "accessToken", "refreshToken", "webhookKey"} {

@@ -58,6 +58,8 @@ type Engine struct {
 	mu      sync.Mutex
 	systems map[string]*connected
 	queues  map[string]bool
+	timers  map[river.JobArgs]time.Time // jobs that wait here, and until when
+	running context.Context             // from Start to Stop; nil before
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
@@ -96,7 +98,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 		host = "unknown"
 	}
 	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
-		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}}
+		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}, timers: map[river.JobArgs]time.Time{}}
 	e.inbox = &inbox{Engine: e}
 	for _, v := range cfg.Vendors {
 		e.vendors[v.Name] = v
@@ -144,7 +146,9 @@ func (e *Engine) Start(ctx context.Context) error {
 		return fmt.Errorf("jobs.Start: %w", err)
 	}
 	run, cancel := context.WithCancel(ctx)
-	e.stop = cancel
+	e.mu.Lock()
+	e.running, e.stop = run, cancel
+	e.mu.Unlock()
 	e.every(run, time.Second, "heartbeat", func(ctx context.Context) error { return store.Heartbeat(ctx, e.pool, e.process) })
 	e.every(run, time.Second, "supervise", e.supervise)
 	return nil

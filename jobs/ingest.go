@@ -21,9 +21,9 @@ const (
 	ingestLease    = time.Minute
 	ingestParallel = 4 // transactions at once in one job
 	ingestTries    = 8 // of one signal that cannot be applied, before a person is asked
-	// A webhook that may be the echo of a write still under way is looked at again after echoAgain, and no longer waits
-	// once it is echoLongest old.
-	echoAgain, echoLongest = 150 * time.Millisecond, 5 * time.Second
+	// A webhook that may be the echo of a write still under way is looked at again after echoAgain. It waits no longer than
+	// a write takes, and less where it may as well be of a new object that somebody else has made meanwhile.
+	echoAgain, echoKnown, echoNew = 150 * time.Millisecond, 20 * time.Second, 5 * time.Second
 )
 
 type ingestWorker struct {
@@ -190,24 +190,28 @@ func (e *Engine) sift(ctx context.Context, c *connected, kind domain.Kind, visit
 	}
 	for _, v := range visits {
 		r := byID[v.id]
+		longest := echoKnown
+		if r == nil {
+			longest = echoNew
+		}
 		if r != nil && !r.Deleted {
-			v.stale = !slices.ContainsFunc(v.signals, func(s store.Signal) bool { return !saysNothingNew(s, r) })
+			v.stale = !slices.ContainsFunc(v.signals, func(s store.Signal) bool { return !saysNothingNew(c, s, r) })
 		}
 		v.echo = !v.stale && (flying[v.id] || r == nil && creating) && !slices.ContainsFunc(v.signals, func(s store.Signal) bool {
-			return s.Source != string(change.FromWebhook) || time.Since(s.ReceivedAt) > echoLongest
+			return s.Source != string(change.FromWebhook) || time.Since(s.ReceivedAt) > longest
 		})
 	}
 	return nil
 }
 
-func saysNothingNew(s store.Signal, r *store.Record) bool {
+func saysNothingNew(c *connected, s store.Signal, r *store.Record) bool {
 	if s.Source != string(change.FromWebhook) {
 		return false
 	}
 	if s.Hint != nil {
 		return gjson.GetBytes(r.Raw, s.Hint.Path).String() == s.Hint.Value
 	}
-	return s.OccurredAt != nil && r.Version != "" && !s.OccurredAt.After(r.ModifiedAt)
+	return !c.vendor.Partial && s.OccurredAt != nil && r.Version != "" && !s.OccurredAt.After(r.ModifiedAt)
 }
 
 // fetch reads the objects, in one call where the vendor can. An object that a batch does not show is asked for by itself:
@@ -263,11 +267,25 @@ func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
 		if s.Record != nil && s.Lane == "bulk" {
 			in.Lane = "bulk"
 		}
-		if _, err = e.applier.Record(ctx, in); err == nil {
+		var res change.Result
+		if res, err = e.applier.Record(ctx, in); err == nil {
+			if res.Stale && c.vendor.Partial && s.Attempts < ingestTries {
+				return e.again(ctx, c, v)
+			}
 			return store.FinishSignals(ctx, e.pool, v.signalIDs())
 		}
 	}
 	return e.postpone(ctx, c, v, err)
+}
+
+// again has an object fetched anew. What was found is older than the stored record, but that may be the answer to our own
+// write, which did not show somebody's edit before it.
+func (e *Engine) again(ctx context.Context, c *connected, v *visit) error {
+	delay := 50 * time.Millisecond << v.signals[0].Attempts
+	if err := store.AskAgain(ctx, e.pool, v.signalIDs(), delay); err != nil {
+		return err
+	}
+	return e.wakeIngest(ctx, c.Name, delay)
 }
 
 // postpone gives the signals of a visit back. Trouble with the vendor costs no attempt however long it lasts; what cannot

@@ -126,13 +126,12 @@ func (d drill) run(t *testing.T) {
 		c.xero.Limits = xerosim.Limits{Minute: -1, Day: -1, AppMinute: -1, Concurrent: -1}
 		c.crm.Limits = hubspotsim.Limits{Burst: 100000, Search: 10000}
 	})
-	for _, f := range []sim.Fault{{Kind: sim.FaultReset, Method: "POST", Path: "/batch/", Rate: 0.15}, {Kind: sim.FaultStatus, Status: 503, AfterCommit: true, Method: "POST", Path: "/batch/", Rate: 0.05}} {
-		_, err := r.crm.AddFault(f)
-		must(t, err)
-	}
-	for _, f := range []sim.Fault{{Kind: sim.FaultReset, Method: "POST", Path: "/Contacts", Rate: 0.15}, {Kind: sim.FaultStatus, Status: 503, AfterCommit: true, Method: "POST", Path: "/Contacts", Rate: 0.05}} {
-		_, err := r.xero.AddFault(f)
-		must(t, err)
+	for v, path := range map[interface{ AddFault(sim.Fault) (int, error) }]string{r.crm: "/batch/", r.xero: "/Contacts"} {
+		for _, f := range []sim.Fault{{Kind: sim.FaultReset, Count: 2}, {Kind: sim.FaultReset, Rate: 0.25}, {Kind: sim.FaultStatus, Status: 503, AfterCommit: true, Rate: 0.1}} {
+			f.Method, f.Path = "POST", path
+			_, err := v.AddFault(f)
+			must(t, err)
+		}
 	}
 	workers := make([]*worker, processes)
 	for i := range workers {
@@ -184,5 +183,8 @@ func (d drill) run(t *testing.T) {
 	r.quiet(90 * time.Second)
 	t.Logf("%d customers, %d kills and %d stops in %.1f s; level %.1f s later; resets after commit: %d and %d", d.customers, d.kills, d.stops,
 		ended.Sub(began).Seconds(), time.Since(ended).Seconds(), r.crm.Stats().Faults[sim.FaultReset], r.xero.Stats().Faults[sim.FaultReset])
+	if resets := r.crm.Stats().Faults[sim.FaultReset] + r.xero.Stats().Faults[sim.FaultReset]; resets == 0 {
+		t.Error("no connection was reset after a commit: too little is proven")
+	}
 	r.level(d.customers, made)
 }

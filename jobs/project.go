@@ -45,7 +45,7 @@ func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) e
 		return err
 	}
 	kind := job.Args.Of
-	if c.Writer == nil || (c.Mode != store.ModeLive && c.Mode != store.ModeDryRun) {
+	if c.Writer == nil || !writes(c.Mode) {
 		return nil // the rows wait; SetMode wakes them
 	}
 	if ok, err := w.authorised(ctx, c.Name); err != nil || !ok {
@@ -76,7 +76,7 @@ func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) e
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		rerr := store.Transact(rctx, w.pool, func(tx pgx.Tx) error {
-			_, err := store.ReleaseSlot(rctx, tx, c.Name, kind, p.slot, slots, p.lease, true)
+			_, err := store.ReleaseSlot(rctx, tx, c.Name, kind, p.slot, slots, batch, p.lease, true)
 			return err
 		})
 		err = errors.Join(err, rerr, w.wakeProject(rctx, c.Name, kind, 0))
@@ -98,8 +98,12 @@ type pass struct {
 	batch, slots int
 	slot         int
 	lease        uuid.UUID
+	mode         store.Mode // at the last claim
 	released     bool
 }
+
+// writes reports whether a mode lets projections be worked off.
+func writes(m store.Mode) bool { return m == store.ModeLive || m == store.ModeDryRun }
 
 func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 	started := time.Now()
@@ -117,6 +121,9 @@ func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 		if err != nil {
 			return err
 		}
+		if !writes(p.mode) {
+			return p.end(ctx, job, true, 0) // the rows wait; SetMode wakes them
+		}
 		if wait > 0 || time.Since(started) > jobTimeout/2 {
 			// The budget is used up or the system cannot be reached: everything waits, without holding a worker.
 			return p.end(ctx, job, true, max(wait, time.Millisecond))
@@ -132,7 +139,7 @@ func (p *pass) end(ctx context.Context, job *river.Job[ProjectArgs], force bool,
 	released := false
 	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
 		var err error
-		if released, err = store.ReleaseSlot(ctx, tx, p.c.Name, p.kind, p.slot, p.slots, p.lease, force); err != nil || !released {
+		if released, err = store.ReleaseSlot(ctx, tx, p.c.Name, p.kind, p.slot, p.slots, p.batch, p.lease, force); err != nil || !released {
 			return err
 		}
 		_, next, err := store.Due(ctx, tx, p.c.Name, p.kind, 1)
@@ -140,22 +147,18 @@ func (p *pass) end(ctx context.Context, job *river.Job[ProjectArgs], force bool,
 			return err
 		}
 		if wake == 0 && next != nil {
-			wake = max(time.Until(*next), 100*time.Millisecond)
-		}
-		if wake > 0 {
-			_, err := p.client.InsertTx(ctx, tx, ProjectArgs{System: p.c.Name, Of: p.kind}, &river.InsertOpts{Queue: outQueue(p.c.Name), MaxAttempts: 1000, ScheduledAt: time.Now().Add(wake)})
-			if err != nil {
-				return err
-			}
+			wake = max(time.Until(*next), 10*time.Millisecond)
 		}
 		return complete(ctx, tx, job)
 	})
-	p.released = released && err == nil
-	return err
+	if p.released = released && err == nil; !p.released || wake == 0 {
+		return err
+	}
+	return p.wakeProject(ctx, p.c.Name, p.kind, wake)
 }
 
-// linger lets a batch fill while a burst is coming in or the budget is tight: the first write after a quiet time goes at
-// once, each following one that is not full waits twice as long as the one before.
+// linger lets a batch fill while a burst is coming in or the budget is tight. The first write after a quiet time goes at
+// once. Each following one waits until its batch is full or nothing more comes for a moment, which grows with the burst.
 func (p *pass) linger(ctx context.Context, round int) error {
 	if p.batch == 1 {
 		return nil
@@ -164,21 +167,24 @@ func (p *pass) linger(ctx context.Context, round int) error {
 	if err != nil {
 		return err
 	}
-	wait := spare
+	least, most, lull := spare, spare, time.Duration(0)
 	if round > 0 {
-		wait = max(wait, min(25*time.Millisecond<<min(round, 8), maxLinger))
+		most, lull = max(spare, maxLinger), 100*time.Millisecond<<min(round-1, 2)
 	}
-	until := time.Now().Add(wait)
-	for {
+	began := time.Now()
+	for grew, had := began, 0; ; {
 		due, _, err := store.Due(ctx, p.pool, p.c.Name, p.kind, p.batch)
 		if err != nil || due >= p.batch {
 			return err
 		}
-		left := time.Until(until)
-		if left <= 0 {
+		now := time.Now()
+		if due > had {
+			grew, had = now, due
+		}
+		if waited := now.Sub(began); waited >= most || waited >= least && now.Sub(grew) >= lull {
 			return nil
 		}
-		t := time.NewTimer(min(left, 50*time.Millisecond))
+		t := time.NewTimer(25 * time.Millisecond)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -199,7 +205,11 @@ type item struct {
 // round claims a batch, settles what an earlier crash left open, and writes the rest. wait says how long the system wants
 // to be left alone.
 func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
-	claimed, err := store.ClaimProjections(ctx, p.pool, p.c.Name, p.kind, p.lease, p.process.ID, claimLease, p.batch)
+	var claimed []*store.Projection
+	err = store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		p.mode, claimed, err = store.ClaimInSlot(ctx, tx, p.c.Name, p.kind, p.process.ID, p.slot, p.slots, p.batch, p.lease, claimLease)
+		return err
+	})
 	if err != nil || len(claimed) == 0 {
 		return 0, err
 	}
@@ -225,9 +235,9 @@ func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 		return wait, nil
 	}
 	if wait > 0 {
-		return wait, p.giveBack(ctx, fresh, wait)
+		return wait, p.giveBack(ctx, fresh, wait, nil)
 	}
-	if p.c.Mode == store.ModeDryRun {
+	if p.mode == store.ModeDryRun {
 		return 0, p.record(ctx, fresh)
 	}
 	return p.write(ctx, fresh)
@@ -311,7 +321,7 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 			overtaken = append(overtaken, it) // lost to another worker, or there is nothing to write any more
 		}
 	}
-	if err := p.giveBack(ctx, overtaken, 0); err != nil || len(writes) == 0 {
+	if err := p.giveBack(ctx, overtaken, 0, nil); err != nil || len(writes) == 0 {
 		return 0, err
 	}
 	began := time.Now()
@@ -324,6 +334,8 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	var wait time.Duration
+	var unsent []*item
+	var why error
 	g := new(errgroup.Group)
 	g.SetLimit(finishAtOnce)
 	for i, it := range ours {
@@ -331,11 +343,23 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 		if o.Err != nil {
 			wait = max(wait, p.pause(o.Err))
 		}
+		if notSent(o.Err) && o.Record.ExternalID == "" {
+			unsent, why = append(unsent, it), o.Err
+			continue
+		}
 		g.Go(func() error { return p.finish(ctx, it, o) })
+	}
+	if len(unsent) > 0 {
+		g.Go(func() error { return p.giveBack(ctx, unsent, wait, why) })
 	}
 	err = g.Wait()
 	p.applier.Ring()
 	return wait, err
+}
+
+// notSent reports whether the vendor was not called: for want of budget, or because it is being left alone.
+func notSent(err error) bool {
+	return errors.Is(err, rest.ErrBudget) || errors.Is(err, rest.ErrNotSent)
 }
 
 // pause is how long a failure asks the whole system to be left alone; 0 if it is only about one record.
@@ -356,6 +380,11 @@ func (p *pass) pause(err error) time.Duration {
 // finish settles one outcome. A worker that has lost its lease changes nothing but has the record looked at again.
 func (p *pass) finish(ctx context.Context, it *item, o adapters.Outcome) error {
 	if o.Err != nil {
+		if o.Record.ExternalID != "" { // a part of it was written
+			if err := p.partly(ctx, it, o.Record); err != nil {
+				return err
+			}
+		}
 		return p.fail(ctx, it, o.Err)
 	}
 	in := change.Incoming{System: p.c.Name, Record: o.Record, Wrote: it.write.Values, EntityID: it.EntityID,
@@ -368,6 +397,16 @@ func (p *pass) finish(ctx context.Context, it *item, o adapters.Outcome) error {
 		return err
 	}
 	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error { return p.lookAgain(ctx, tx, it, o.Record.ExternalID) })
+}
+
+// partly applies a record of which only a part was written; the lease stays, for the failure that is the rest.
+func (p *pass) partly(ctx context.Context, it *item, rec domain.Record) error {
+	_, err := p.applier.Record(ctx, change.Incoming{System: p.c.Name, Record: rec, EntityID: it.EntityID, Lease: p.lease,
+		Cause: change.Cause{Actor: "datum", Source: change.FromPoll, CorrelationID: it.CorrelationID, Lane: it.Lane}})
+	if domain.CodeOf(err) == domain.Stale {
+		return nil
+	}
+	return err
 }
 
 // settle applies what is known of the record and ends the projection's lease with it, in one transaction; held is false,
@@ -406,19 +445,14 @@ func (p *pass) lookAgain(ctx context.Context, tx pgx.Tx, it *item, externalID st
 func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 	de := domain.AsError(cause)
 	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, ErrorCode: de.Code, Error: de.Message, RetryIn: de.RetryAfter}
-	notSent := errors.Is(cause, rest.ErrBudget) || errors.Is(cause, rest.ErrNotSent)
 	switch de.Code {
 	case domain.RateLimited:
 		rel.RetryIn = max(rel.RetryIn, 50*time.Millisecond)
 	case domain.Unauthorized:
 		rel.RetryIn = 5 * time.Second
 	case domain.Unknown, domain.Unavailable:
-		rel.KeepIntent = !notSent
-		rel.RetryIn = max(rel.RetryIn, settleUnknown)
-		if !notSent {
-			rel.CountAttempt = true
-			rel.RetryIn = max(rel.RetryIn, backoff(it.Attempts+1))
-		}
+		rel.KeepIntent, rel.CountAttempt = true, true
+		rel.RetryIn = max(rel.RetryIn, settleUnknown, backoff(it.Attempts+1))
 	case domain.NotFound:
 		rel.RetryIn, rel.CountAttempt = max(5*time.Second, backoff(it.Attempts+1)), true
 	case domain.Invalid, domain.Conflict, domain.Forbidden, domain.Unsupported:
@@ -477,14 +511,19 @@ func (p *pass) nameOf(it *item) string {
 	return it.EntityID
 }
 
-// giveBack releases claimed projections that were not tried.
-func (p *pass) giveBack(ctx context.Context, items []*item, in time.Duration) error {
-	for _, it := range items {
-		if _, err := (store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, RetryIn: in}).Apply(ctx, p.pool); err != nil {
-			return err
-		}
+// giveBack releases claimed projections for which the vendor was not called; why may be nil.
+func (p *pass) giveBack(ctx context.Context, items []*item, in time.Duration, why error) error {
+	ids := make([]string, len(items))
+	for i, it := range items {
+		ids[i] = it.EntityID
 	}
-	return nil
+	var code domain.Code
+	var msg string
+	if why != nil {
+		code, msg = domain.CodeOf(why), domain.AsError(why).Message
+		p.log.InfoContext(ctx, "not written yet", "system", p.c.Name, "records", len(items), "code", code, "retry_in", in, "error", loggable(why))
+	}
+	return store.GiveBack(ctx, p.pool, p.c.Name, p.lease, ids, in, code, msg)
 }
 
 // lookUp finds out what became of writes whose outcome is unknown. What is found is linked and compared; what is not there

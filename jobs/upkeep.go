@@ -257,6 +257,11 @@ func (e *Engine) SetMode(ctx context.Context, system string, mode store.Mode, ca
 		return nil //nolint:nilerr // native, or not connected yet: nothing waits
 	}
 	for _, kind := range c.kinds() {
+		if mode == store.ModeLive {
+			if _, err := store.Unpark(ctx, e.pool, system, kind, dryRun); err != nil {
+				return err
+			}
+		}
 		if err := e.wakeProject(ctx, system, kind, 0); err != nil {
 			return err
 		}

@@ -267,7 +267,7 @@ func TestSlotsLoseNoWakeUp(t *testing.T) {
 				}
 			}
 			err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-				released, err = store.ReleaseSlot(ctx, tx, xero, kind, slot, slots, lease, false)
+				released, err = store.ReleaseSlot(ctx, tx, xero, kind, slot, slots, batch, lease, false)
 				return err
 			})
 		}
@@ -314,7 +314,7 @@ func TestLastLookIsNow(t *testing.T) {
 	claim(t, pool, lease, process, time.Minute, 10)
 	must(t, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		due(t, pool, 1, "live") // commits after the transaction has begun
-		released, err := store.ReleaseSlot(ctx, tx, xero, kind, 0, 1, lease, false)
+		released, err := store.ReleaseSlot(ctx, tx, xero, kind, 0, 1, 10, lease, false)
 		if released {
 			t.Error("the slot was given back with work left")
 		}

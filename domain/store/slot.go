@@ -72,6 +72,42 @@ func lockSlots(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, 
 	return read()
 }
 
+// ClaimInSlot claims projections for the holder of a slot: up to a batch, and nothing if another slot is held and there is
+// less than a batch, which is then the other holder's. It returns the system's mode at that moment, and claims only if
+// that lets the system be written to or tried.
+func ClaimInSlot(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, process string, slot, slots, batch int, lease uuid.UUID, d time.Duration) (Mode, []*Projection, error) {
+	others, err := othersHold(ctx, tx, system, kind, slot, slots)
+	if err != nil {
+		return "", nil, err
+	}
+	var mode Mode
+	if err := tx.QueryRow(ctx, `-- name: ModeOf
+		SELECT mode FROM systems WHERE name = $1`, system).Scan(&mode); err != nil {
+		return "", nil, fmt.Errorf("store.ClaimInSlot: %w", err)
+	}
+	if mode != ModeLive && mode != ModeDryRun {
+		return mode, nil, nil
+	}
+	if others {
+		if due, _, err := Due(ctx, tx, system, kind, batch); err != nil || due < batch {
+			return mode, nil, err
+		}
+	}
+	claimed, err := ClaimProjections(ctx, tx, system, kind, lease, process, d, batch)
+	return mode, claimed, err
+}
+
+// othersHold locks the slots and reports whether another than the given one is taken.
+func othersHold(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, slot, slots int) (bool, error) {
+	taken, err := lockSlots(ctx, tx, system, kind, slots)
+	for i, t := range taken {
+		if t && i != slot {
+			return true, err
+		}
+	}
+	return false, err
+}
+
 // KeepSlot renews the lease; false means that it was lost.
 func KeepSlot(ctx context.Context, db DB, system string, kind domain.Kind, slot int, lease uuid.UUID, d time.Duration) (bool, error) {
 	tag, err := db.Exec(ctx, `-- name: KeepSlot
@@ -82,14 +118,17 @@ func KeepSlot(ctx context.Context, db DB, system string, kind domain.Kind, slot 
 	return tag.RowsAffected() == 1, nil
 }
 
-// ReleaseSlot gives the slot back, unless there is work to do (and force is false): then the holder goes round again. All
-// slots are locked meanwhile, so that whoever finds them taken can rely on the holder's last look.
-func ReleaseSlot(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, slot, slots int, lease uuid.UUID, force bool) (released bool, err error) {
-	if _, err := lockSlots(ctx, tx, system, kind, slots); err != nil {
+// ReleaseSlot gives the slot back, unless there is work to do (and force is false): then the holder goes round again. Less
+// than a batch is work for one: a holder leaves it to another. All slots are locked meanwhile, so that whoever finds them
+// taken can rely on the holder's last look.
+func ReleaseSlot(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, slot, slots, batch int, lease uuid.UUID, force bool) (released bool, err error) {
+	others, err := othersHold(ctx, tx, system, kind, slot, slots)
+	if err != nil {
 		return false, err
 	}
 	if !force {
-		if due, _, err := Due(ctx, tx, system, kind, 1); err != nil || due > 0 {
+		due, _, err := Due(ctx, tx, system, kind, batch)
+		if err != nil || due > 0 && !(others && due < batch) {
 			return false, err
 		}
 	}
