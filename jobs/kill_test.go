@@ -71,14 +71,14 @@ func TestProcessesRefreshOnce(t *testing.T) {
 	r.level(n, map[string]int{"crm": n / 2, "accounting": n / 2})
 }
 
-// TestDrillBudget: three real processes with a backlog against a small limit use at least 95% of what it allows, and never
-// overrun it. It runs with DATUM_DRILL=1 and takes a minute.
+// TestDrillBudget: three real processes with a backlog against a small limit use what it allows but for its margin,
+// and never overrun it. It runs with DATUM_DRILL=1 and takes a minute and a half.
 func TestDrillBudget(t *testing.T) {
 	if os.Getenv("DATUM_DRILL") == "" {
 		t.Skip("set DATUM_DRILL=1 for a minute of the vendor's limit; TestSteadyState has the same within one process")
 	}
 	const calls, per, windows = 8, 10 * time.Second, 3
-	n := calls * 100 * (windows + 1)
+	n := calls * 100 * (windows + 2)
 	r := newRig(t, func(c *rigConfig) {
 		c.idle, c.policy, c.noHooks, c.poll = true, opsOwns("phone"), true, time.Hour
 		c.crm.Limits = hubspotsim.Limits{Burst: calls, Per: per, Search: 10000}
@@ -100,13 +100,15 @@ func TestDrillBudget(t *testing.T) {
 	made := func() int { return r.crm.Stats().WriteCalls["POST /crm/v3/objects/companies/batch/upsert"] }
 	eventually(t, 30*time.Second, "a full window", func() (bool, any) { return made() >= calls, made() })
 	from, at := made(), time.Now()
-	for time.Since(at) < windows*per && len(r.ledger("crm")) < n {
+	// From the end of one window's calls to the end of another's: anything else would count a window more or less.
+	for made()-from < windows*calls && time.Since(at) < 2*windows*per {
 		time.Sleep(20 * time.Millisecond)
 	}
 	got, took := made()-from, time.Since(at)
 	allowed := float64(calls) * took.Seconds() / per.Seconds()
 	t.Logf("%d of %.1f allowed calls in %.1f s (%.0f%%)", got, allowed, took.Seconds(), 100*float64(got)/allowed)
-	if s := r.crm.Stats(); s.Limited > 0 || float64(got) < 0.95*allowed-1 {
+	// The margin for the network's jitter is a larger part of ten seconds than of a minute: there it leaves 98%, here 94%.
+	if s := r.crm.Stats(); s.Limited > 0 || float64(got) < 0.9*allowed {
 		t.Errorf("%d of %.1f allowed calls; refused %d", got, allowed, s.Limited)
 	}
 }
