@@ -113,7 +113,7 @@ func (s *story) phone(ctx context.Context) bool {
 	}
 	late := ""
 	if time.Since(at) > 2*time.Second {
-		late = "; its webhook was one of those that got lost, and the next look, every 10 s here, made up for it"
+		late = "; its webhook was one of those that are late or lost, and the next look, every 10 s here, makes up for them"
 	}
 	s.say("... and after %d ms it is in Xero%s", time.Since(at).Milliseconds(), late)
 	return true
