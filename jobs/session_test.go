@@ -343,7 +343,8 @@ func TestRefreshSurvivesItsCaller(t *testing.T) {
 	}
 }
 
-// TestSteadyState: three processes with a backlog against a vendor that counts truly: no 429, at least 95% of the calls.
+// TestSteadyState: three processes with a backlog against a vendor that counts truly: no 429, never too many at once. How
+// much of the limit they use is measured by TestBudgetUse, whose clock does not depend on the machine, and TestDrillBudget.
 func TestSteadyState(t *testing.T) {
 	t.Parallel()
 	const calls, per, atOnce = 60, 3 * time.Second, 5
@@ -378,8 +379,8 @@ func TestSteadyState(t *testing.T) {
 	if v.most > atOnce {
 		t.Errorf("%d calls at once; the limit is %d", v.most, atOnce)
 	}
-	if use := float64(v.calls) / (3 * calls); use < 0.95 {
-		t.Errorf("%d calls, %.0f%% of what is allowed", v.calls, 100*use)
+	if v.calls <= 2*calls {
+		t.Errorf("%d calls in the time of three windows of %d", v.calls, calls)
 	}
 	t.Logf("%d calls of %d allowed, at most %d at once", v.calls, 3*calls, v.most)
 }

@@ -94,7 +94,7 @@ func ClaimProjections(ctx context.Context, db DB, system string, kind domain.Kin
 		WHERE (entity_id, system) IN (
 			SELECT entity_id, system FROM projections
 			WHERE system = $1 AND kind = $2 AND status = 'pending' AND due_at <= now() AND `+free+`
-			ORDER BY lane = 'live' DESC, due_at, entity_id LIMIT $5 FOR UPDATE SKIP LOCKED)
+			ORDER BY (lane = 'live') DESC, due_at, entity_id LIMIT $5 FOR UPDATE SKIP LOCKED)
 		RETURNING `+projectionColumns, system, kind, lease, d, limit, process)
 	if err != nil {
 		return nil, fmt.Errorf("store.ClaimProjections: %w", err)

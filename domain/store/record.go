@@ -257,7 +257,7 @@ func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, sys
 			(SELECT array_agg(DISTINCT l.system ORDER BY l.system) FROM records l WHERE l.entity_id = m.entity_id AND NOT l.deleted) AS systems
 		FROM (SELECT r.entity_id, k.key FROM match_keys k JOIN records r ON r.system = k.system AND r.kind = k.kind AND r.external_id = k.external_id
 			WHERE k.kind = $1 AND k.key = ANY($2) AND NOT (k.system = $3 AND k.external_id = $4) AND r.entity_id IS NOT NULL AND NOT r.deleted
-			UNION ALL SELECT e.id, k.key FROM match_keys k JOIN entities e ON e.id = k.external_id
+			UNION ALL SELECT e.id, k.key FROM match_keys k JOIN entities e ON e.id = k.external_id COLLATE "C"
 			WHERE k.system = '' AND k.kind = $1 AND k.key = ANY($2) AND e.merged_into IS NULL) m
 		GROUP BY m.entity_id ORDER BY m.entity_id`, kind, keys, system, externalID)
 	if err != nil {
@@ -284,7 +284,7 @@ func UnlinkedMatches(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []st
 // MergedHere returns records of the system that say they were merged into the given one.
 func MergedHere(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) ([]*Record, error) {
 	rows, err := db.Query(ctx, `-- name: MergedHere
-		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND merged_into = $3 ORDER BY external_id`, system, kind, externalID)
+		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND merged_into = $3 AND merged_into <> '' ORDER BY external_id`, system, kind, externalID)
 	if err != nil {
 		return nil, fmt.Errorf("store.MergedHere: %w", err)
 	}

@@ -117,7 +117,7 @@ func (s *server) ensure(ctx context.Context) (*lease, error) {
 	var bin *binaries
 	deadline := time.Now().Add(startTimeout)
 	var reason error
-	for try := 0; ; try++ {
+	for {
 		if runningPostmaster(s.state.data()) != 0 {
 			l, err := s.adopt(ctx)
 			if err == nil {
@@ -147,7 +147,7 @@ func (s *server) ensure(ctx context.Context) (*lease, error) {
 			return nil, err
 		}
 		if err := s.spawn(ctx, bin); err != nil {
-			if reason = err; try >= 10 || !errors.Is(err, errAgain) {
+			if reason = err; !errors.Is(err, errAgain) || time.Now().After(deadline) {
 				return nil, err
 			}
 			_ = pause(ctx, 200*time.Millisecond)

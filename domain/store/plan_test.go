@@ -1,0 +1,94 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+	"datum/domain/store"
+	"datum/internal/pgtest"
+)
+
+// explained is a DB that measures how many pages each query reads before it runs it.
+type explained struct {
+	pgx.Tx
+	t *testing.T
+}
+
+func (e explained) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	name, _, _ := strings.Cut(sql, "\n")
+	inner, err := e.Begin(ctx) // what is measured changes nothing
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	if err := inner.QueryRow(ctx, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+sql, args...).Scan(&out); err != nil {
+		return nil, err
+	}
+	if err := inner.Rollback(ctx); err != nil {
+		return nil, err
+	}
+	var plans []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	if err := json.Unmarshal(out, &plans); err != nil {
+		return nil, err
+	}
+	// A whole table or index of 20,000 rows has hundreds of pages; a few look-ups and updates read some ten.
+	if pages := plans[0].Plan.Hit + plans[0].Plan.Read; pages > 150 {
+		e.t.Errorf("%s reads %d pages:\n%s", name, pages, out)
+	}
+	return e.Tx.Query(ctx, sql, args...)
+}
+
+// TestWritePathDoesNotGrow: what every change of a record asks costs the same however many records there are.
+func TestWritePathDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	tx, err := pgtest.New(t).Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	for _, sql := range []string{
+		`INSERT INTO systems (name, adapter, mode) VALUES ('crm', 'hubspot', 'live')`,
+		`INSERT INTO entities (id, kind, version, stage, policy, golden, provenance)
+			SELECT 'cus_' || n, 'Customer', 1, '', 1, '{}', '{}' FROM generate_series(1, 20000) n`,
+		`INSERT INTO records (system, kind, external_id, entity_id, canonical_id, modified_at, fetched_at, values)
+			SELECT 'crm', 'Customer', n, 'cus_' || n, 'cus_' || n, now(), now(), '{}' FROM generate_series(1, 20000) n`,
+		`INSERT INTO match_keys (kind, key, system, external_id) SELECT 'Customer', 'abn|' || n, 'crm', n FROM generate_series(1, 20000) n`,
+		`INSERT INTO match_keys (kind, key, system, external_id) VALUES ('Customer', 'abn|77', '', 'cus_78')`,
+		`INSERT INTO projections (entity_id, system, kind) SELECT 'cus_' || n, 'crm', 'Customer' FROM generate_series(1, 20000) n`,
+		`ANALYZE systems, entities, records, match_keys, projections`,
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := explained{tx, t}
+	matches, err := store.MatchesFor(ctx, db, domain.KindCustomer, []string{"abn|77", "email|x"}, "accounting", "1")
+	if err != nil || len(matches) != 2 || matches[1].EntityID != "cus_78" {
+		t.Errorf("MatchesFor: %v, %v", matches, err)
+	}
+	if merged, err := store.MergedHere(ctx, db, "crm", domain.KindCustomer, "1"); err != nil || len(merged) != 0 {
+		t.Errorf("MergedHere: %v, %v", merged, err)
+	}
+	if rs, err := store.Records(ctx, db, "crm", domain.KindCustomer, []string{"1"}); err != nil || len(rs) != 1 {
+		t.Errorf("Records: %v, %v", rs, err)
+	}
+	if es, err := store.Entities(ctx, db, []string{"cus_1"}); err != nil || len(es) != 1 {
+		t.Errorf("Entities: %v, %v", es, err)
+	}
+	if ps, err := store.ClaimProjections(ctx, db, "crm", domain.KindCustomer, uuid.New(), "p", time.Minute, 5); err != nil || len(ps) != 5 {
+		t.Errorf("ClaimProjections: %d, %v", len(ps), err)
+	}
+}
