@@ -159,6 +159,12 @@ func (w *world) try(d door, id string, tag int, fi domain.FieldInfo) {
 		}
 		return
 	}
+	if ours.Empty() && !d.api() && slices.Contains(rule.Fallback, d.system) {
+		if after.Golden[fi.Name] != theirs { // nobody had a value, and the policy asks this system then
+			fail("the fallback says %s and golden is %s", theirs, after.Golden[fi.Name])
+		}
+		return
+	}
 	for f := range after.Golden {
 		if after.Golden[f] != before.Golden[f] {
 			fail("golden %s was %s and became %s", f, before.Golden[f], after.Golden[f])

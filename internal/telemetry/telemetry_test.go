@@ -97,13 +97,15 @@ func TestOnlyAllowedTextIsLogged(t *testing.T) {
 	} {
 		var b bytes.Buffer
 		log(telemetry.NewLogger(&b, telemetry.Options{Format: "json"}))
-		for _, personal := range []string{"Zebedee", "Quux", "570", "5550"} {
-			if strings.Contains(b.String(), personal) {
-				t.Errorf("%s: %s", name, b.String())
-			}
-		}
-		if b.Len() == 0 {
+		// The nanoseconds of the time may well be somebody's number.
+		_, rest, ok := strings.Cut(b.String(), `"level"`)
+		if !ok {
 			t.Errorf("%s: nothing logged", name)
+		}
+		for _, personal := range []string{"Zebedee", "Quux", "570", "5550"} {
+			if strings.Contains(rest, personal) {
+				t.Errorf("%s: %s", name, rest)
+			}
 		}
 	}
 }
