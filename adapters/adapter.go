@@ -34,6 +34,11 @@ type Vendor struct {
 	Partial bool
 	// ReadLimits reads what the vendor's answer says about its limits; nil if it says nothing. It is pure.
 	ReadLimits func(http.Header) []LimitReading
+	// TokenHeader is the header in which the token goes as it is ("X-Shopify-Access-Token"); "" is Authorization: Bearer.
+	TokenHeader string
+	// Meaning says what an answer means where the vendor's status does not: a 403 that refuses the credential is Unauthorized,
+	// a 503 that counts calls is RateLimited. "" leaves it to the status; nil always does. It is pure.
+	Meaning func(*Response) domain.Code
 	// Settings are the account settings the adapter reads, with a word of help each: "tenantId".
 	Settings []Setting
 	// Discover finds required settings that a person left out in the account itself (Xero's tenantId); nil if the vendor
@@ -41,6 +46,9 @@ type Vendor struct {
 	Discover func(ctx context.Context, s Session) (map[string]string, error)
 	// Open returns an adapter for one connected account. It makes no network call.
 	Open func(Session) (Adapter, error)
+	// Configure returns the mapping of one account where what is carried is the account's own matter (a database's tables);
+	// nil if Mapping is that of every account. Mapping then lists all that an account could carry. It needs no secret.
+	Configure func(settings map[string]string) ([]Mapping, error)
 }
 
 // Setting describes one account setting.
@@ -57,6 +65,19 @@ func (v Vendor) Carried(k domain.Kind) *Mapping {
 		}
 	}
 	return nil
+}
+
+// CarriedBy returns the mapping of the kind in the account with these settings, nil if it does not carry it. Invalid if its
+// settings do not say what it carries.
+func (v Vendor) CarriedBy(settings map[string]string, k domain.Kind) (*Mapping, error) {
+	if v.Configure == nil {
+		return v.Carried(k), nil
+	}
+	ms, err := v.Configure(settings)
+	if err != nil {
+		return nil, err
+	}
+	return Vendor{Mapping: ms}.Carried(k), nil
 }
 
 // AuthKind is how an account authorises.
@@ -121,6 +142,13 @@ type Call struct {
 	Limits []string
 	// Accept lists statuses outside 2xx that the adapter wants to see itself (400 with a body per element).
 	Accept []int
+}
+
+// Runner carries out calls that are not HTTP, a database's, and does around them what a Doer does: budget, breaker, time
+// limit, log. Call then names the operation and what is sent for the log, do makes it and answers what came back for the log.
+// A Session's HTTP may be one.
+type Runner interface {
+	Run(ctx context.Context, call Call, do func(ctx context.Context) (*Response, error)) (*Response, error)
 }
 
 // Response is a vendor's answer. The body is read whole, up to 20 MB.
@@ -268,6 +296,11 @@ type Provisioner interface {
 	Provision(ctx context.Context) error
 }
 
+// Closer is an adapter that holds connections of its own: closed when it is replaced and when the process ends.
+type Closer interface {
+	Close() error
+}
+
 // Abilities are the optional interfaces of one adapter, nil where it has none.
 type Abilities struct {
 	BatchFetcher BatchFetcher
@@ -278,6 +311,7 @@ type Abilities struct {
 	Notifier     Notifier
 	Checker      Checker
 	Provisioner  Provisioner
+	Closer       Closer
 }
 
 // AbilitiesOf finds the optional interfaces of a.
@@ -291,5 +325,6 @@ func AbilitiesOf(a Adapter) Abilities {
 	ab.Notifier, _ = a.(Notifier)
 	ab.Checker, _ = a.(Checker)
 	ab.Provisioner, _ = a.(Provisioner)
+	ab.Closer, _ = a.(Closer)
 	return ab
 }

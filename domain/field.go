@@ -10,7 +10,15 @@ type Field string
 
 // Kinds.
 const (
-	KindCustomer Kind = "Customer"
+	KindCustomer   Kind = "Customer"
+	KindProduct    Kind = "Product"
+	KindLocation   Kind = "Location"
+	KindStockLevel Kind = "StockLevel"
+	KindQuote      Kind = "Quote"
+	KindOrder      Kind = "Order"
+	KindInvoice    Kind = "Invoice"
+	KindCreditNote Kind = "CreditNote"
+	KindPayment    Kind = "Payment"
 )
 
 // Type is the shape of a field's value and decides how it is normalised.
@@ -34,6 +42,12 @@ const (
 	TypeCurrency     Type = "currency"     // ISO 4217
 	TypePaymentTerms Type = "paymentTerms" // PaymentTerms
 	TypeCustomFields Type = "customFields" // object of text
+	TypeDecimal      Type = "decimal"      // decimal as text, at most money.UnitDecimals places, no trailing zeros
+	TypeDate         Type = "date"         // local date, "2026-03-31": never an instant
+	TypeTime         Type = "time"         // instant, RFC 3339 in UTC
+	TypeRef          Type = "ref"          // our id of an entity of FieldInfo.Ref; see Ext
+	TypeLines        Type = "lines"        // []Line
+	TypeAllocations  Type = "allocations"  // []Allocation
 )
 
 // FieldInfo describes one field of a kind.
@@ -41,7 +55,7 @@ type FieldInfo struct {
 	Name Field
 	Type Type
 	Enum []string
-	// Rank orders an enum that only moves forward (lifecycle); nil otherwise.
+	Ref  Kind // of TypeRef: the kind it leads to
 }
 
 // KindInfo describes a kind: its id prefix, its fields and the field that holds its lifecycle stage.
@@ -56,7 +70,10 @@ type KindInfo struct {
 // Lifecycle stages of a customer, in order. FormerCustomer is reachable from any.
 var customerStages = []string{"LEAD", "PROSPECT", "OPPORTUNITY", "CUSTOMER", "FORMER_CUSTOMER"}
 
-var kinds = []KindInfo{{
+// kinds are in the order in which they depend on one another.
+var kinds = []KindInfo{customerKind, productKind, locationKind, stockLevelKind, quoteKind, orderKind, invoiceKind, creditNoteKind, paymentKind}
+
+var customerKind = KindInfo{
 	Kind: KindCustomer, Prefix: "cus", StageField: "lifecycleStage", Stages: customerStages,
 	Fields: []FieldInfo{
 		{Name: "kind", Type: TypeEnum, Enum: []string{"BUSINESS", "PERSON"}},
@@ -80,9 +97,9 @@ var kinds = []KindInfo{{
 		{Name: "tags", Type: TypeTags},
 		{Name: "notes", Type: TypeLongText},
 		{Name: "customFields", Type: TypeCustomFields},
-		{Name: "status", Type: TypeEnum, Enum: []string{"ACTIVE", "ARCHIVED"}},
+		{Name: "status", Type: TypeEnum, Enum: statuses},
 	},
-}}
+}
 
 // KindsAll returns every kind, in the order in which they depend on one another.
 func KindsAll() []KindInfo { return kinds }

@@ -92,6 +92,18 @@ func (n *normalizer) value(fi FieldInfo) Value {
 		return n.paymentTerms()
 	case TypeCustomFields:
 		return n.customFields()
+	case TypeDecimal:
+		return n.decimal()
+	case TypeDate:
+		return n.date()
+	case TypeTime:
+		return n.time()
+	case TypeRef:
+		return n.ref(fi.Ref)
+	case TypeLines:
+		return n.lines()
+	case TypeAllocations:
+		return n.allocations()
 	default:
 		return n.problem("unknown_type", string(n.raw), "%s has the unknown type %q", n.field, fi.Type)
 	}

@@ -40,8 +40,10 @@ type fixture struct {
 type idle struct{}
 
 func (idle) Wake(context.Context, pgx.Tx, []change.Wake) error { return nil }
+func (idle) Ingest(context.Context, pgx.Tx, string) error      { return nil }
+func (idle) Follow(context.Context, pgx.Tx, []string) error    { return nil }
 func (idle) Resettle(context.Context, pgx.Tx, int64) error     { return nil }
-func (idle) Writable(_ string, k domain.Kind) ([]domain.Field, bool) {
+func (idle) Writable(_ ownership.System, k domain.Kind) ([]domain.Field, bool) {
 	ki, ok := k.Info()
 	var fs []domain.Field
 	for _, fi := range ki.Fields {
@@ -50,7 +52,7 @@ func (idle) Writable(_ string, k domain.Kind) ([]domain.Field, bool) {
 	return fs, ok
 }
 
-func (idle) Fit(_ string, _ domain.Kind, v domain.Values) domain.Values { return v }
+func (idle) Fit(_ ownership.System, _ domain.Kind, v domain.Values) domain.Values { return v }
 
 // logBuffer keeps what is logged, for tests that look for what must not be there.
 type logBuffer struct {

@@ -3,6 +3,7 @@ package graph_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -60,12 +61,16 @@ func TestStatementsPerPage(t *testing.T) {
 	}
 	statements := func(n int) int64 {
 		f.ask(store.RoleReader, `{ __typename }`, nil) // the key is known now
-		before := count.n.Load()
-		r := f.ask(store.RoleReader, pageWithEverything, object{"n": n})
-		if got := len(r.list("customers", "nodes")); got != n {
-			t.Fatalf("%d customers, want %d", got, n)
+		fewest := int64(math.MaxInt64)
+		for range 5 { // on a busy machine a batch may close before everybody has asked
+			before := count.n.Load()
+			r := f.ask(store.RoleReader, pageWithEverything, object{"n": n})
+			if got := len(r.list("customers", "nodes")); got != n {
+				t.Fatalf("%d customers, want %d", got, n)
+			}
+			fewest = min(fewest, count.n.Load()-before)
 		}
-		return count.n.Load() - before
+		return fewest
 	}
 	one, all := statements(1), statements(customers)
 	// list, records, projections, cases, provenance, systems, and five for the health of all systems

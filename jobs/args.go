@@ -59,6 +59,14 @@ type SweepArgs struct {
 // Kind implements river.JobArgs.
 func (SweepArgs) Kind() string { return "sweep" }
 
+// FlowArgs asks for the flows that follow from an entity to be brought up to date.
+type FlowArgs struct {
+	EntityID string `json:"entityId"`
+}
+
+// Kind implements river.JobArgs.
+func (FlowArgs) Kind() string { return "flow" }
+
 // ResettleArgs asks for every entity that was resolved under an older policy to be resolved anew.
 type ResettleArgs struct {
 	Version int64  `json:"version"`
@@ -89,6 +97,20 @@ func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
 	}
 	// Not the fast way: that fails where a job for the projection is there already.
 	_, err := q.client.InsertManyTx(ctx, tx, params)
+	return err
+}
+
+func (q queue) Ingest(ctx context.Context, tx pgx.Tx, system string) error {
+	return q.ingestTx(ctx, tx, system)
+}
+
+// Follow queues one job for each entity. They are not unique: one that runs may have read the entity before this change.
+func (q queue) Follow(ctx context.Context, tx pgx.Tx, ids []string) error {
+	params := make([]river.InsertManyParams, len(ids))
+	for i, id := range ids {
+		params[i] = river.InsertManyParams{Args: FlowArgs{EntityID: id}, InsertOpts: &river.InsertOpts{Queue: flowQueue, MaxAttempts: 100}}
+	}
+	_, err := q.client.InsertManyFastTx(ctx, tx, params)
 	return err
 }
 

@@ -70,7 +70,9 @@ type connected struct {
 	adapters.Abilities
 	vendor  adapters.Vendor
 	adapter adapters.Adapter
-	checked time.Time
+	// mappings are what the account carries.
+	mappings []adapters.Mapping
+	checked  time.Time
 }
 
 // New returns an Engine. With work, Start makes it take jobs; else it only queues them.
@@ -121,7 +123,8 @@ func New(cfg Config, work bool) (*Engine, error) {
 		river.AddWorker(rc.Workers, &sweepWorker{Engine: e})
 		river.AddWorker(rc.Workers, &resettleWorker{Engine: e})
 		river.AddWorker(rc.Workers, &retentionWorker{Engine: e})
-		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}
+		river.AddWorker(rc.Workers, &flowWorker{Engine: e})
+		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, flowQueue: {MaxWorkers: 4}}
 	}
 	if e.client, err = river.NewClient(riverpgxv5.New(cfg.Pool), rc); err != nil {
 		return nil, fmt.Errorf("jobs.New: %w", err)
@@ -169,6 +172,13 @@ func (e *Engine) Stop(ctx context.Context) error {
 			e.log.WarnContext(ctx, "stopping the workers took too long; what they held is free when its lease ends", "error", err)
 		}
 	}
+	e.mu.Lock()
+	for _, c := range e.systems {
+		if c.Closer != nil {
+			_ = c.Closer.Close()
+		}
+	}
+	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(e.exchanges.Close(ctx), store.StopProcess(ctx, e.pool, e.process.ID))
@@ -223,11 +233,20 @@ func (e *Engine) system(ctx context.Context, name string) (*connected, error) {
 	if err != nil {
 		return nil, err
 	}
+	mappings := v.Mapping
+	if v.Configure != nil {
+		if mappings, err = v.Configure(session.Settings); err != nil {
+			return nil, err
+		}
+	}
 	a, err := v.Open(session)
 	if err != nil {
 		return nil, err
 	}
-	c = &connected{System: row, Abilities: adapters.AbilitiesOf(a), vendor: v, adapter: a, checked: time.Now()}
+	if c != nil && c.Closer != nil {
+		_ = c.Closer.Close() // its last calls fail as unavailable and are made again
+	}
+	c = &connected{System: row, Abilities: adapters.AbilitiesOf(a), vendor: v, adapter: a, mappings: mappings, checked: time.Now()}
 	e.put(c)
 	return c, nil
 }
@@ -254,28 +273,57 @@ func (e *Engine) reread(system string) {
 	}
 }
 
-// kinds returns the kinds that the system's adapter carries.
-func (c *connected) kinds() []domain.Kind {
-	var ks []domain.Kind
-	for _, m := range c.vendor.Mapping {
-		ks = append(ks, m.Kind)
+// carried returns the system's mapping of a kind, nil if it does not carry it.
+func (c *connected) carried(kind domain.Kind) *adapters.Mapping {
+	for i := range c.mappings {
+		if c.mappings[i].Kind == kind {
+			return &c.mappings[i]
+		}
 	}
-	return ks
+	return nil
 }
 
-// carrier answers change.Carrier from the vendors' mapping tables.
+// kinds returns the kinds that the system carries and the policy speaks of, in the order in which they refer to one another.
+func (e *Engine) kinds(ctx context.Context, c *connected) ([]domain.Kind, error) {
+	pol, _, err := e.applier.Policy(ctx, e.pool, 0)
+	if err != nil {
+		return nil, err
+	}
+	var ks []domain.Kind
+	for _, ki := range domain.KindsAll() {
+		if pol.Kinds[ki.Kind] != nil && c.carried(ki.Kind) != nil {
+			ks = append(ks, ki.Kind)
+		}
+	}
+	return ks, nil
+}
+
+// carrier answers change.Carrier from the mapping tables.
 type carrier struct{ *Engine }
 
-func (c carrier) Writable(adapter string, kind domain.Kind) ([]domain.Field, bool) {
-	m := c.vendors[adapter].Carried(kind)
+// mapping is the vendor's, or the account's own where each has one.
+func (c carrier) mapping(s ownership.System, kind domain.Kind) *adapters.Mapping {
+	v := c.vendors[s.Adapter]
+	if v.Configure != nil {
+		con, err := c.system(context.Background(), s.Name)
+		if err != nil {
+			return nil // not connected: it holds nothing yet
+		}
+		return con.carried(kind)
+	}
+	return v.Carried(kind)
+}
+
+func (c carrier) Writable(s ownership.System, kind domain.Kind) ([]domain.Field, bool) {
+	m := c.mapping(s, kind)
 	if m == nil {
 		return nil, false
 	}
 	return m.Writable(), true
 }
 
-func (c carrier) Fit(adapter string, kind domain.Kind, values domain.Values) domain.Values {
-	if m := c.vendors[adapter].Carried(kind); m != nil {
+func (c carrier) Fit(s ownership.System, kind domain.Kind, values domain.Values) domain.Values {
+	if m := c.mapping(s, kind); m != nil {
 		return m.Fit(values)
 	}
 	return values

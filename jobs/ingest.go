@@ -84,7 +84,11 @@ func (e *Engine) ingest(ctx context.Context, c *connected, signals []store.Signa
 	if err != nil {
 		return err
 	}
-	for _, kind := range c.kinds() {
+	kinds, err := e.kinds(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
 		var thin []*visit
 		for _, v := range visits {
 			if v.kind == kind && v.record == nil {
@@ -99,14 +103,20 @@ func (e *Engine) ingest(ctx context.Context, c *connected, signals []store.Signa
 	var known, echoes []int64
 	g := new(errgroup.Group)
 	g.SetLimit(ingestParallel)
-	for _, v := range visits {
-		switch {
-		case v.stale:
-			known = append(known, v.signalIDs()...)
-		case v.echo:
-			echoes = append(echoes, v.signalIDs()...)
-		default:
-			g.Go(func() error { return e.visit(ctx, c, v) })
+	for _, kind := range append(kinds, "") { // customers before the invoices that refer to them; "" is what the policy has dropped
+		for _, v := range visits {
+			switch {
+			case v.kind != kind && (kind != "" || slices.Contains(kinds, v.kind)):
+			case v.stale || kind == "":
+				known = append(known, v.signalIDs()...)
+			case v.echo:
+				echoes = append(echoes, v.signalIDs()...)
+			default:
+				g.Go(func() error { return e.visit(ctx, c, v) })
+			}
+		}
+		if err := g.Wait(); err != nil {
+			return err
 		}
 	}
 	if len(known) > 0 {

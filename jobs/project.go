@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +20,7 @@ import (
 	"datum/adapters/rest"
 	"datum/domain"
 	"datum/domain/change"
+	"datum/domain/ownership"
 	"datum/domain/store"
 )
 
@@ -214,7 +217,7 @@ func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 		return 0, err
 	}
 	items, err := p.load(ctx, claimed)
-	if err != nil {
+	if err != nil || len(items) == 0 {
 		return 0, err
 	}
 	ctx = domain.WithCorrelation(rest.WithLane(ctx, laneOf(items)), items[0].CorrelationID)
@@ -275,16 +278,117 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 	for _, r := range records {
 		byExternal[r.ExternalID] = r
 	}
-	items := make([]*item, len(claimed))
-	for i, c := range claimed {
+	refs, err := p.externals(ctx, entities, claimed)
+	if err != nil {
+		return nil, err
+	}
+	pol, _, err := p.applier.Policy(ctx, p.pool, 0)
+	if err != nil {
+		return nil, err
+	}
+	var items []*item
+	for _, c := range claimed {
 		it := &item{Projection: c, entity: byID[c.EntityID], base: byExternal[c.ExternalID]}
-		it.write = adapters.Write{Kind: p.kind, CanonicalID: c.EntityID, ExternalID: c.ExternalID, Values: c.Diff, Golden: it.entity.Golden, Key: it.key()}
+		it.write = adapters.Write{Kind: p.kind, CanonicalID: c.EntityID, ExternalID: c.ExternalID, Key: it.key()}
+		var missing []domain.Ref
+		it.write.Values = refs.vendor(p.kind, c.Diff, &missing)
+		it.write.Golden = refs.vendor(p.kind, it.entity.Golden, nil)
 		if it.base != nil {
-			it.write.Base = &it.base.Record
+			base := it.base.Record
+			base.Values = refs.vendor(p.kind, base.Values, nil)
+			it.write.Base = &base
 		}
-		items[i] = it
+		missing = slices.DeleteFunc(missing, func(r domain.Ref) bool { return p.c.carried(r.Kind) == nil || !replicated(pol, r.Kind, p.c.Name) })
+		if len(missing) > 0 && it.IntentKey == "" {
+			if err := p.wait(ctx, it, missing); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		items = append(items, it)
 	}
 	return items, nil
+}
+
+// externals knows the vendor's ids of entities.
+type externals map[string]string
+
+// externals looks up what the entities refer to in this system.
+func (p *pass) externals(ctx context.Context, entities []store.Entity, claimed []*store.Projection) (externals, error) {
+	var ids []string
+	note := func(v domain.Values) {
+		for _, r := range domain.Refs(p.kind, v) {
+			if !slices.Contains(ids, r.ID) {
+				ids = append(ids, r.ID)
+			}
+		}
+	}
+	for _, e := range entities {
+		note(e.Golden)
+	}
+	for _, c := range claimed {
+		note(c.Diff)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	to, err := store.Survivors(ctx, p.pool, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		if s := to[id]; s != "" {
+			ids[i] = s
+		}
+	}
+	ext, err := store.ExternalOf(ctx, p.pool, p.c.Name, ids)
+	for from, id := range to {
+		if x := ext[id]; x != "" {
+			ext[from] = x
+		}
+	}
+	return ext, err
+}
+
+// vendor returns the values with references by the vendor's ids. What it does not have is left out and, unless the system does
+// not carry such objects at all, noted in missing.
+func (x externals) vendor(kind domain.Kind, v domain.Values, missing *[]domain.Ref) domain.Values {
+	if len(v) == 0 {
+		return v
+	}
+	return domain.MapRefs(kind, v, func(r domain.Ref) string {
+		id := x[r.ID]
+		if id == "" && missing != nil {
+			*missing = append(*missing, r)
+		}
+		return domain.Ext(id)
+	})
+}
+
+// replicated reports whether entities of the kind come to be in the system at all.
+func replicated(pol *ownership.Policy, kind domain.Kind, system string) bool {
+	kp := pol.Kind(kind)
+	return kp.MayCreate(system) || kp.Replicate[system] != "" && kp.Replicate[system] != ownership.Never
+}
+
+// wait parks an item until what it refers to is in the system. What the system or the policy knows no such objects for is
+// written without.
+func (p *pass) wait(ctx context.Context, it *item, missing []domain.Ref) error {
+	ids := make([]string, len(missing))
+	for i, r := range missing {
+		ids[i] = r.ID
+	}
+	p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", ids)
+	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: store.Waits, WaitsFor: ids,
+		Error: fmt.Sprintf("waits until %s is in %s", strings.Join(ids, ", "), it.System)}
+	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		if _, err := rel.Apply(ctx, tx); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
+		return tx.SendBatch(ctx, b).Close()
+	})
 }
 
 func (it *item) op() string {
@@ -305,7 +409,7 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 	n := len(items)
 	ids, keys, ops, sent := make([]string, n), make([]string, n), make([]string, n), make([]domain.Values, n)
 	for i, it := range items {
-		ids[i], keys[i], ops[i], sent[i] = it.EntityID, it.write.Key, it.op(), it.write.Values
+		ids[i], keys[i], ops[i], sent[i] = it.EntityID, it.write.Key, it.op(), it.Diff
 	}
 	held, err := store.Intend(ctx, p.pool, p.c.Name, p.lease, ids, keys, ops, sent)
 	if err != nil {
@@ -387,7 +491,7 @@ func (p *pass) finish(ctx context.Context, it *item, o adapters.Outcome) error {
 		}
 		return p.fail(ctx, it, o.Err)
 	}
-	in := change.Incoming{System: p.c.Name, Record: o.Record, Wrote: it.write.Values, EntityID: it.EntityID,
+	in := change.Incoming{System: p.c.Name, Record: o.Record, Wrote: it.Diff, EntityID: it.EntityID,
 		Cause: change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: it.CorrelationID, Lane: it.Lane}}
 	if it.base != nil {
 		in.Base = it.base.Values
@@ -503,12 +607,7 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 }
 
 func (p *pass) nameOf(it *item) string {
-	for _, f := range []domain.Field{"tradingName", "legalName", "email"} {
-		if s := it.entity.Golden[f].Text(); s != "" {
-			return s
-		}
-	}
-	return it.EntityID
+	return change.NameOf(it.entity.Golden)
 }
 
 // giveBack releases claimed projections for which the vendor was not called; why may be nil.

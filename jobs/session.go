@@ -53,6 +53,7 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 		all[k] = x
 	}
 	rc := rest.Config{System: system, BaseURL: baseURL, Exchanges: cfg.Exchanges, ReadLimits: v.ReadLimits,
+		TokenHeader: v.TokenHeader, Meaning: v.Meaning,
 		Timeout: v.Timeout, Transport: cfg.Transport, Now: cfg.Now, Log: cfg.Log}
 	if v.Auth != adapters.AuthNone && v.Auth != "" {
 		c, err := store.GetCredential(ctx, cfg.Pool, cfg.Sealer, system)

@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,8 +52,12 @@ func (e *Engine) supervise(ctx context.Context) error {
 		if ok, err := e.authorised(ctx, s.Name); err != nil || !ok {
 			continue
 		}
-		for _, kind := range c.kinds() {
-			if err := e.schedule(ctx, c, kind); err != nil {
+		kinds, err := e.kinds(ctx, c)
+		if err != nil {
+			return err
+		}
+		for _, kind := range kinds {
+			if err := e.schedule(ctx, c, kind, kinds); err != nil {
 				return err
 			}
 		}
@@ -59,7 +65,28 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if _, err := e.client.Insert(ctx, RetentionArgs{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}); err != nil {
 		return err
 	}
+	if err := e.unwait(ctx); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
+}
+
+// unwait wakes records and projections whose wait has ended while nobody noticed.
+func (e *Engine) unwait(ctx context.Context) error {
+	systems, err := store.SignalOverlooked(ctx, e.pool)
+	if err != nil {
+		return err
+	}
+	for _, s := range systems {
+		if err := e.wakeIngest(ctx, s, 0); err != nil {
+			return err
+		}
+	}
+	free, err := store.UnparkWaiting(ctx, e.pool, "", "")
+	for _, u := range free {
+		err = errors.Join(err, e.wakeProject(ctx, u.System, u.Kind, 0))
+	}
+	return err
 }
 
 func (e *Engine) openQueues(system string) error {
@@ -77,7 +104,10 @@ func (e *Engine) openQueues(system string) error {
 }
 
 // schedule queues a pull or sweep that is due, and lets a system whose first reading is done take part.
-func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind) error {
+func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind, kinds []domain.Kind) error {
+	if ok, err := e.inOrder(ctx, c, kind, kinds); err != nil || !ok {
+		return err
+	}
 	due, err := store.DueReadings(ctx, e.pool, c.Name, kind, e.cfg.Poll, e.cfg.Sweep)
 	if err != nil {
 		return err
@@ -115,6 +145,26 @@ func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind) e
 		return e.wakeProject(ctx, c.Name, kind, 0)
 	}
 	return nil
+}
+
+// inOrder reports whether a kind may be read: what it refers to has been read completely, so that a first reading does not
+// have to ask for every customer of every invoice.
+func (e *Engine) inOrder(ctx context.Context, c *connected, kind domain.Kind, kinds []domain.Kind) (bool, error) {
+	ki, _ := kind.Info()
+	for _, fi := range ki.Fields {
+		need := fi.Ref
+		if fi.Type == domain.TypeLines {
+			need = domain.KindProduct
+		}
+		if need == "" || need == kind || !slices.Contains(kinds, need) {
+			continue
+		}
+		at, err := store.CursorFor(ctx, e.pool, c.Name, need, "changes", false)
+		if err != nil || !at.Ready {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // ready lets new records be created in a system, now that everything it held is known.
@@ -256,7 +306,11 @@ func (e *Engine) SetMode(ctx context.Context, system string, mode store.Mode, ca
 	if err != nil {
 		return nil //nolint:nilerr // native, or not connected yet: nothing waits
 	}
-	for _, kind := range c.kinds() {
+	kinds, err := e.kinds(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
 		if mode == store.ModeLive {
 			if _, err := store.Unpark(ctx, e.pool, system, kind, dryRun); err != nil {
 				return err

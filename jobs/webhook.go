@@ -116,7 +116,11 @@ func (e *Engine) sequence(ctx context.Context, tx pgx.Tx, c *connected, first, l
 		return err
 	}
 	e.log.InfoContext(ctx, "webhook sequence has a gap; pulling what is missing", "system", c.Name, "first", first, "last", last)
-	for _, k := range c.kinds() {
+	kinds, err := e.kinds(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds {
 		if _, err := e.client.InsertTx(ctx, tx, PullArgs{System: c.Name, Of: k}, unique(inQueue(c.Name))); err != nil {
 			return err
 		}

@@ -11,10 +11,19 @@ import (
 	"datum/domain"
 )
 
-// classify returns the error that a status means, nil for 2xx. Bodies do not enter the message: they can repeat what was
+// meaning is what the vendor's own reading makes of the answer, "" if that is what the status says.
+func (c *Client) meaning(r *adapters.Response) domain.Code {
+	if c.cfg.Meaning == nil {
+		return ""
+	}
+	return c.cfg.Meaning(r)
+}
+
+// classify returns the error that an answer means, nil for 2xx. Bodies do not enter the message: they can repeat what was
 // sent. An adapter that can say more accepts the status and reads the body itself.
 func (c *Client) classify(r *adapters.Response) error {
-	if r.Status >= 200 && r.Status <= 299 {
+	said := c.meaning(r)
+	if said == "" && r.Status >= 200 && r.Status <= 299 {
 		return nil
 	}
 	e := &domain.Error{Message: strings.TrimSpace(fmt.Sprintf("the vendor answered %d %s", r.Status, http.StatusText(r.Status)))}
@@ -41,6 +50,15 @@ func (c *Client) classify(r *adapters.Response) error {
 		if r.Status >= 300 && r.Status <= 399 {
 			e.Message += "; redirects are not followed, check the base URL"
 		}
+	}
+	switch {
+	case said == "" || said == e.Code:
+	case said == domain.Unauthorized:
+		e.Code, e.Message = said, fmt.Sprintf("the vendor refuses the credential (%d); the account must be authorised again", r.Status)
+	case said == domain.RateLimited:
+		e.Code, e.Message = said, fmt.Sprintf("the vendor is called too often (%d)", r.Status)
+	default:
+		e.Code = said
 	}
 	if e.Code == domain.RateLimited || e.Code == domain.Unavailable {
 		e.RetryAfter = RetryAfter(r.Header, c.cfg.Now())

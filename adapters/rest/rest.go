@@ -69,7 +69,10 @@ type Config struct {
 	Exchanges  ExchangeLog // nil keeps none
 	Secrets    []string    // that must never be logged, beside the bearer token
 	ReadLimits func(http.Header) []adapters.LimitReading
-	Timeout    time.Duration // of one call, waiting for the budget apart; default 20 s
+	// TokenHeader and Meaning are the vendor's; see adapters.Vendor.
+	TokenHeader string
+	Meaning     func(*adapters.Response) domain.Code
+	Timeout     time.Duration // of one call, waiting for the budget apart; default 20 s
 	// Patience is how long a call may wait in place for the budget; default 2 s, WithPatience overrides it.
 	Patience time.Duration
 	// Trip is after how many failures in a row the vendor counts as down, default 10; OpenFor for how long it is then
@@ -113,6 +116,10 @@ func New(cfg Config) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
 		return nil, &domain.Error{Code: domain.Invalid, System: cfg.System, Message: "the base URL must be an absolute http or https URL without user or query"}
 	}
+	return build(cfg)
+}
+
+func build(cfg Config) (*Client, error) {
 	if cfg.System == "" {
 		return nil, domain.Errorf(domain.Invalid, "a client needs the name of its system")
 	}
@@ -210,7 +217,7 @@ func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response
 	if err != nil {
 		return nil, err
 	}
-	if resp.Status != http.StatusUnauthorized {
+	if !c.refused(resp) {
 		return c.judge(call, resp)
 	}
 	fresh, err := c.cfg.Auth.Refresh(ctx, token)
@@ -222,8 +229,8 @@ func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response
 			return nil, err
 		}
 	}
-	if resp.Status == http.StatusUnauthorized {
-		if err := c.cfg.Auth.Reject(ctx, fresh, "the vendor refuses the access token (401)"); err != nil {
+	if c.refused(resp) {
+		if err := c.cfg.Auth.Reject(ctx, fresh, fmt.Sprintf("the vendor refuses the access token (%d)", resp.Status)); err != nil {
 			return nil, err
 		}
 	}
@@ -232,6 +239,11 @@ func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response
 
 // once makes one request, whatever its status.
 func (c *Client) once(ctx context.Context, call adapters.Call, token string) (*adapters.Response, error) {
+	return c.around(ctx, call, func() (*adapters.Response, error) { return c.send(ctx, call, token) })
+}
+
+// around makes one call within the budget and the breaker.
+func (c *Client) around(ctx context.Context, call adapters.Call, send func() (*adapters.Response, error)) (*adapters.Response, error) {
 	if c.breaker.State() == gobreaker.StateOpen {
 		return nil, c.open()
 	}
@@ -252,7 +264,7 @@ func (c *Client) once(ctx context.Context, call adapters.Call, token string) (*a
 	if err != nil {
 		return nil, c.open()
 	}
-	resp, err := c.send(ctx, call, token)
+	resp, err := send()
 	if err != nil {
 		report(err)
 		return nil, err
@@ -320,9 +332,14 @@ type unlimited struct{}
 
 func (unlimited) Done(context.Context, Usage) error { return nil }
 
-// judge turns the answer's status into an error unless the call wants to see it.
+// refused reports whether the vendor refuses the token.
+func (c *Client) refused(r *adapters.Response) bool {
+	return domain.CodeOf(c.classify(r)) == domain.Unauthorized
+}
+
+// judge turns the answer into an error unless the call wants to see its status.
 func (c *Client) judge(call adapters.Call, resp *adapters.Response) (*adapters.Response, error) {
-	if slices.Contains(call.Accept, resp.Status) {
+	if slices.Contains(call.Accept, resp.Status) && c.meaning(resp) == "" {
 		return resp, nil
 	}
 	if err := c.classify(resp); err != nil {

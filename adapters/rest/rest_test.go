@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -375,3 +376,58 @@ func TestOAuth(t *testing.T) {
 		}
 	}
 }
+
+// TestMeaning: a vendor's own header carries the token, and its own reading of an answer wins over the status.
+func TestMeaning(t *testing.T) {
+	t.Parallel()
+	meaning := func(r *adapters.Response) domain.Code {
+		switch string(r.Body) {
+		case "bad key":
+			return domain.Unauthorized
+		case "too many":
+			return domain.RateLimited
+		}
+		return ""
+	}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Key") != "secret-token" || r.Header.Get("Authorization") != "" {
+			t.Errorf("the token is in %q and %q", r.Header.Get("X-Key"), r.Header.Get("Authorization"))
+		}
+		status, err := strconv.Atoi(r.URL.Query().Get("status"))
+		if err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, r.URL.Query().Get("body"))
+	})
+	for _, c := range []struct {
+		status   int
+		body     string
+		code     domain.Code
+		rejected bool
+	}{
+		{403, "bad key", domain.Unauthorized, true}, {403, "no", domain.Forbidden, false}, {200, "too many", domain.RateLimited, false},
+		{503, "too many", domain.RateLimited, false}, {503, "down", domain.Unavailable, false}, {200, "fine", "", false},
+	} {
+		auth := &keyed{}
+		cl := client(t, rest.Config{BaseURL: url, Auth: auth, TokenHeader: "X-Key", Meaning: meaning})
+		q := "/a?status=" + strconv.Itoa(c.status) + "&body=" + strings.ReplaceAll(c.body, " ", "%20")
+		for _, accept := range [][]int{nil, {c.status}} {
+			_, err := cl.Do(t.Context(), adapters.Call{Method: "GET", Path: q, Accept: accept})
+			want := c.code
+			if accept != nil && meaning(&adapters.Response{Body: []byte(c.body)}) == "" {
+				want = ""
+			}
+			if domain.CodeOf(err) != want || auth.rejected != c.rejected {
+				t.Errorf("%d %q, accepting %v: %v, rejected %v; want %q", c.status, c.body, accept, err, auth.rejected, want)
+			}
+		}
+	}
+}
+
+// keyed is a token that cannot be renewed.
+type keyed struct{ rejected bool }
+
+func (k *keyed) Token(context.Context) (string, error)                  { return "secret-token", nil }
+func (k *keyed) Refresh(_ context.Context, used string) (string, error) { return used, nil }
+func (k *keyed) Reject(context.Context, string, string) error           { k.rejected = true; return nil }

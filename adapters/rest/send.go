@@ -97,7 +97,11 @@ func (c *Client) request(ctx context.Context, call adapters.Call, token string) 
 	if call.Body != nil {
 		setDefault(req.Header, "Content-Type", "application/json")
 	}
-	if token != "" {
+	switch {
+	case token == "":
+	case c.cfg.TokenHeader != "":
+		req.Header.Set(c.cfg.TokenHeader, token)
+	default:
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	return req, nil

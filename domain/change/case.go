@@ -40,7 +40,7 @@ func (s *settlement) openConflict(system, externalID string, f domain.Field, the
 			return c.ID
 		}
 	}
-	name := nameOf(s.golden)
+	name := NameOf(s.golden)
 	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseConflict, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: system,
 		ExternalID: externalID, Field: f, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
 		Title: fmt.Sprintf("%s: %s and %s disagree about %s", name, system, g.Owner, f),
@@ -56,7 +56,7 @@ func (s *settlement) openConflict(system, externalID string, f domain.Field, the
 }
 
 func (s *settlement) refusedCase(p *store.Projection) {
-	c := RefusedCase(p, nameOf(s.golden), s.cause.CorrelationID)
+	c := RefusedCase(p, NameOf(s.golden), s.cause.CorrelationID)
 	store.QueueCase(s.batch, c)
 	store.QueueEvent(s.batch, store.TopicCase, c.EntityID, c.System, c.ID, s.cause.CorrelationID)
 	s.out.Cases = append(s.out.Cases, c.ID)
@@ -99,7 +99,7 @@ func (s *settlement) cases() error {
 			}
 			c := store.Case{ID: domain.NewID("case"), Kind: store.CaseInvalid, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: rec.System,
 				ExternalID: rec.ExternalID, Field: is.Field, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
-				Title: fmt.Sprintf("%s: the %s in %s cannot be used", nameOf(s.golden), is.Field, rec.System),
+				Title: fmt.Sprintf("%s: the %s in %s cannot be used", NameOf(s.golden), is.Field, rec.System),
 				Detail: store.CaseDetail{Theirs: domain.TextValue(is.Value), Ours: s.golden[is.Field], Message: is.Message,
 					Next: "correct it in " + rec.System + "; everything else of the record is used as it is"},
 				Choices: []string{ChoiceIgnore}}

@@ -23,6 +23,10 @@ import (
 type Queue interface {
 	// Wake wakes the workers of projections that have become due.
 	Wake(ctx context.Context, tx pgx.Tx, wakes []Wake) error
+	// Ingest wakes the workers of a system's signals.
+	Ingest(ctx context.Context, tx pgx.Tx, system string) error
+	// Follow has the flows look at entities that have changed.
+	Follow(ctx context.Context, tx pgx.Tx, entityIDs []string) error
 	// Resettle starts the pass over all entities that were resolved under an older policy than version.
 	Resettle(ctx context.Context, tx pgx.Tx, version int64) error
 }
@@ -35,12 +39,12 @@ type Wake struct {
 	Lane     string
 }
 
-// Carrier tells what an adapter can hold.
+// Carrier tells what a system can hold.
 type Carrier interface {
-	// Writable returns the fields of a kind that the adapter can write; ok is false if it does not carry the kind.
-	Writable(adapter string, kind domain.Kind) (fields []domain.Field, ok bool)
+	// Writable returns the fields of a kind that can be written to the system; ok is false if it does not carry the kind.
+	Writable(system ownership.System, kind domain.Kind) (fields []domain.Field, ok bool)
 	// Fit returns as much of each value as a record can hold: what it should show once the values are written.
-	Fit(adapter string, kind domain.Kind, values domain.Values) domain.Values
+	Fit(system ownership.System, kind domain.Kind, values domain.Values) domain.Values
 }
 
 // Applier applies changes. It is safe for concurrent use by any number of processes.
@@ -75,6 +79,7 @@ const (
 	FromMutation   Source = "mutation"
 	FromImport     Source = "import"
 	FromCase       Source = "case"
+	FromFlow       Source = "flow"
 	FromPolicy     Source = "policy"
 )
 
@@ -135,6 +140,7 @@ type run struct {
 	batch *pgx.Batch
 	cause Cause
 	wakes []Wake
+	moved []string // entities whose golden values have changed, of kinds that flows follow
 }
 
 // transact runs f in a transaction, flushes what it queued, wakes the workers and rings the feed.
@@ -154,6 +160,11 @@ func (a *Applier) within(ctx context.Context, tx pgx.Tx, cause Cause, f func(r *
 	}
 	if err := r.flush(); err != nil {
 		return err
+	}
+	if len(r.moved) > 0 {
+		if err := a.queue.Follow(ctx, tx, r.moved); err != nil {
+			return err
+		}
 	}
 	if len(r.wakes) > 0 {
 		return a.queue.Wake(ctx, tx, r.wakes)

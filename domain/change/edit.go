@@ -118,6 +118,9 @@ func (r *run) create(e Edit, res *Result) error {
 	if e.normalise(res); len(res.Refused) > 0 {
 		return nil
 	}
+	if err := r.checkRefs(e, res); err != nil || len(res.Refused) > 0 {
+		return err
+	}
 	pol, _, err := r.Policy(r.ctx, r.tx, 0)
 	if err != nil {
 		return err
@@ -129,12 +132,9 @@ func (r *run) create(e Edit, res *Result) error {
 			Message: fmt.Sprintf("the policy lets only %s create a %s", strings.Join(kp.Create, ", "), e.Kind)})
 		return nil
 	}
-	if e.Fields["legalName"].Empty() && e.Fields["tradingName"].Empty() {
-		res.Refused = append(res.Refused, &domain.Error{Code: domain.Invalid, Field: "legalName", Message: "a customer needs a legalName or a tradingName"})
+	if err := domain.Complete(e.Kind, e.Fields, pol.GST); err != nil {
+		res.Refused = append(res.Refused, domain.AsError(err))
 		return nil
-	}
-	if e.Fields["status"].Empty() {
-		e.Fields["status"] = domain.TextValue("ACTIVE")
 	}
 	keys := texts(match.Keys(e.Kind, e.Fields))
 	if err := store.LockKeys(r.ctx, r.tx, e.Kind, keys); err != nil {
@@ -149,6 +149,15 @@ func (r *run) create(e Edit, res *Result) error {
 		res.Refused = append(res.Refused, &domain.Error{Code: domain.Conflict, Message: fmt.Sprintf(
 			"there is one already with the same %s: %s; update that one", describeKeys(matches[0].Keys), matches[0].EntityID)})
 		return nil
+	}
+	if n, ours := pol.Numbers[e.Kind]; ours && e.Fields["number"].Empty() {
+		// Last, so that a number is never taken for what is then refused.
+		next, err := store.NextNumber(r.ctx, r.tx, e.Kind)
+		if err != nil {
+			return err
+		}
+		e.Fields["number"] = domain.TextValue(fmt.Sprintf("%s%0*d", n.Prefix, n.Digits, next))
+		keys = texts(match.Keys(e.Kind, e.Fields))
 	}
 	ki, _ := e.Kind.Info()
 	ent := store.Entity{ID: domain.NewID(ki.Prefix), Kind: e.Kind, Golden: domain.Values{}, Provenance: map[domain.Field]store.Provenance{}}
@@ -209,6 +218,9 @@ func (r *run) update(e Edit, res *Result) error {
 	if e.normalise(res); len(res.Refused) > 0 {
 		return nil
 	}
+	if err := r.checkRefs(e, res); err != nil || len(res.Refused) > 0 {
+		return err
+	}
 	if err := r.lockKeysOf(e); err != nil {
 		return err
 	}
@@ -225,6 +237,22 @@ func (r *run) update(e Edit, res *Result) error {
 	s := &settlement{run: r, st: st, pol: pol, kp: pol.Kind(st.Entity.Kind)}
 	s.resolve()
 	native := pol.Adapter(e.System) == ownership.Native
+	if lines := e.Fields["lines"]; !lines.Empty() {
+		whole := st.Entity.Golden.Clone()
+		for _, f := range []domain.Field{"subtotal", "taxTotal", "rounding", "total"} {
+			delete(whole, f) // of the lines before
+		}
+		maps.Copy(whole, e.Fields)
+		if err := domain.Complete(e.Kind, whole, pol.GST); err != nil {
+			res.Refused = append(res.Refused, domain.AsError(err))
+			return nil
+		}
+		for _, f := range []domain.Field{"lines", "subtotal", "taxTotal", "rounding", "total"} {
+			if s.kp.Rule(f, s.res.Stage).Owner == e.System || f == "lines" {
+				e.Fields[f] = whole[f]
+			}
+		}
+	}
 	contributed, proposals, kept := domain.Values{}, []domain.Field{}, []domain.Field{}
 	for _, f := range e.Fields.Fields() {
 		v, g := e.Fields[f], s.res.Fields[f]
@@ -338,7 +366,7 @@ func (s *settlement) propose(e Edit, f domain.Field) string {
 	key := "proposal|" + s.st.Entity.ID + "|" + e.System + "|" + string(f)
 	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseConflict, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: e.System,
 		ExternalID: "proposal:" + e.System, Field: f, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
-		Title: fmt.Sprintf("%s: %s proposes another %s", nameOf(s.golden), e.System, f),
+		Title: fmt.Sprintf("%s: %s proposes another %s", NameOf(s.golden), e.System, f),
 		Detail: store.CaseDetail{Ours: g.Value, Theirs: e.Fields[f], Owner: g.Owner,
 			Message: fmt.Sprintf("%s (for %s) wants %s to be %s; %s owns it and the value in force is %s", e.Actor, e.System, f, clip(e.Fields[f]), g.Owner, clip(g.Value)),
 			Next:    fmt.Sprintf("accept to write it to %s and everywhere, or keep ours to turn it down", g.Owner)},

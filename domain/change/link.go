@@ -76,7 +76,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 		}
 		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseUnlinked, EntityKind: cur.Kind, System: in.System,
 			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: key,
-			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), nameOf(cur.Values)),
+			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), NameOf(cur.Values)),
 			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same ABN, or e-mail and name", in.System, cur.Kind),
 				Next: "create it from this record, or ignore it; it is linked by itself once it shares an ABN, or e-mail and name, with one"},
 			Choices: []string{ChoiceCreate, ChoiceIgnore}}
@@ -177,7 +177,7 @@ func (r *run) duplicateCase(cur *store.Record, id string, m store.Match) (string
 	}
 	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDuplicate, EntityKind: cur.Kind, EntityID: id, OtherID: m.EntityID,
 		System: cur.System, ExternalID: cur.ExternalID, CorrelationID: r.cause.CorrelationID, DedupeKey: key,
-		Title: fmt.Sprintf("%s may be in twice: same %s", nameOf(cur.Values), describeKeys(m.Keys)),
+		Title: fmt.Sprintf("%s may be in twice: same %s", NameOf(cur.Values), describeKeys(m.Keys)),
 		Detail: store.CaseDetail{Keys: m.Keys, Message: fmt.Sprintf("%s record %s has the same %s as %s; until this is decided it is not written to other systems",
 			cur.System, cur.ExternalID, describeKeys(m.Keys), m.EntityID), Next: "say whether they are the same customer or different ones"},
 		Choices: []string{ChoiceSame, ChoiceDifferent}}
@@ -308,8 +308,9 @@ func (r *run) mergeEntities(loser, survivor, note string) error {
 	return r.flush()
 }
 
-func nameOf(v domain.Values) string {
-	for _, f := range []domain.Field{"tradingName", "legalName", "email"} {
+// NameOf is what people call the object with these values.
+func NameOf(v domain.Values) string {
+	for _, f := range []domain.Field{"tradingName", "legalName", "name", "number", "sku", "title", "email", "reference"} {
 		if s := v[f].Text(); s != "" {
 			return s
 		}

@@ -119,7 +119,7 @@ func (a *Applier) diffSome(ctx context.Context, p *ownership.Policy, ids []strin
 			for _, f := range res.Changed {
 				eff.Golden[f]++
 				if len(eff.Examples) < 20 {
-					eff.Examples = append(eff.Examples, Example{EntityID: id, Name: nameOf(s.golden), Field: f, Old: before[f], New: s.golden[f],
+					eff.Examples = append(eff.Examples, Example{EntityID: id, Name: NameOf(s.golden), Field: f, Old: before[f], New: s.golden[f],
 						System: s.res.Fields[f].System})
 				}
 			}

@@ -55,6 +55,18 @@ func (r *run) record(in Incoming) (Result, error) {
 	if rec.ExternalID == "" || rec.Kind == "" {
 		return Result{}, domain.Errorf(domain.Internal, "%s: a record without kind or id was handed over", in.System)
 	}
+	waits, err := r.refer(&in)
+	if err != nil {
+		return Result{}, err
+	}
+	rec = in.Record
+	if err := domain.CheckDocument(rec.Values); err != nil && in.Source != FromProjection {
+		in.Record.Issues = append(in.Record.Issues, domain.Issue{Field: "lines", Code: "does_not_add_up", Message: err.Error(),
+			Value: domain.Amount(rec.Values["total"]).StringFixed(2), Severity: domain.Problem})
+		in.Record.Values = rec.Values.Clone()
+		delete(in.Record.Values, "lines")
+		rec = in.Record
+	}
 	keys := match.Keys(rec.Kind, rec.Values)
 	if rec.Deleted || rec.MergedInto != "" {
 		keys = nil
@@ -69,6 +81,9 @@ func (r *run) record(in Incoming) (Result, error) {
 	cur, changed := merge(in, old)
 	if cur == nil {
 		return Result{EntityID: old.EntityID, Stale: true}, nil
+	}
+	if in.Source != FromProjection || old == nil {
+		cur.Waits = waits
 	}
 	if cur.Deleted && cur.MergedInto == "" && old == nil {
 		store.QueueRecord(r.batch, cur) // gone before it was ever seen: an older state of it must not bring it back
@@ -137,8 +152,17 @@ func (r *run) record(in Incoming) (Result, error) {
 		}
 	}
 	out, err := s.settle()
+	if err != nil {
+		return out.Result, err
+	}
 	out.Created = res.Created
 	out.Cases = append(res.Cases, out.Cases...)
+	if !cur.Deleted && (old == nil || old.EntityID != cur.EntityID) {
+		if err := r.flush(); err != nil {
+			return out.Result, err
+		}
+		err = r.arrived(in.System, cur)
+	}
 	return out.Result, err
 }
 
@@ -254,6 +278,9 @@ func (r *run) lock(id string) (*state, *ownership.Policy, error) {
 		if es.Entity.MergedInto != "" {
 			id = es.Entity.MergedInto
 			continue
+		}
+		if err := r.survive(&es); err != nil {
+			return nil, nil, err
 		}
 		pol, n, err := r.Policy(r.ctx, r.tx, es.Policy)
 		if err != nil {

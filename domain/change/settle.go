@@ -190,7 +190,10 @@ func pinnedKeys(kind domain.Kind, pins map[domain.Field]store.Pin) []string {
 	return texts(match.Keys(kind, v))
 }
 
-func equal(a, b domain.Value) bool { return a == b || a.Empty() && b.Empty() }
+// equal reports whether two values say the same: of lines, whatever each issuer makes of their GST.
+func equal(a, b domain.Value) bool { return exact(a, b) || domain.Essence(a) == domain.Essence(b) }
+
+func exact(a, b domain.Value) bool { return a == b || a.Empty() && b.Empty() }
 
 // updateGolden brings the golden row, its provenance and the history up to date.
 func (s *settlement) updateGolden() error {
@@ -203,7 +206,7 @@ func (s *settlement) updateGolden() error {
 		prov = map[domain.Field]store.Provenance{}
 	}
 	for f, g := range s.res.Fields {
-		differs := !equal(e.Golden[f], g.Value)
+		differs := !exact(e.Golden[f], g.Value)
 		if differs {
 			changes = append(changes, f)
 		}
@@ -239,6 +242,9 @@ func (s *settlement) updateGolden() error {
 	}
 	e.Golden, e.Provenance, e.Stage, e.Policy = s.golden, prov, s.res.Stage, s.st.Policy
 	if s.created || len(changes) > 0 {
+		if s.pol.Flows.As != "" && ownership.Followed(s.kp.Kind) {
+			s.moved = append(s.moved, e.ID)
+		}
 		s.events[""] = true // only where a value comes from has changed otherwise, and that is no news to subscribers
 	}
 	return store.QueueEntity(s.batch, e)
@@ -257,7 +263,7 @@ func (s *settlement) judge() {
 		if c := s.kp.Replicate[rec.System]; c == "" || c == ownership.Never {
 			writable = nil
 		}
-		fit := s.carrier.Fit(s.pol.Adapter(rec.System), s.kp.Kind, s.golden)
+		fit := s.carrier.Fit(s.pol.System(rec.System), s.kp.Kind, s.golden)
 		before := rec.Clone()
 		for _, f := range rec.Values.Fields() {
 			s.judgeField(rec, f, fit[f], native, rec == prim, writable[f])
@@ -331,12 +337,12 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 }
 
 func (s *settlement) fitOne(system string, f domain.Field, v domain.Value) domain.Value {
-	return s.carrier.Fit(s.pol.Adapter(system), s.kp.Kind, domain.Values{f: v})[f]
+	return s.carrier.Fit(s.pol.System(system), s.kp.Kind, domain.Values{f: v})[f]
 }
 
 // writable returns the fields that can be written to the system.
 func (s *settlement) writable(system string) map[domain.Field]bool {
-	fs, ok := s.carrier.Writable(s.pol.Adapter(system), s.kp.Kind)
+	fs, ok := s.carrier.Writable(s.pol.System(system), s.kp.Kind)
 	if !ok {
 		return nil
 	}
@@ -356,10 +362,10 @@ func (s *settlement) project() error {
 		}
 		p := s.st.Projections[sys.Name]
 		rec, gone := s.primary(sys.Name)
-		if _, carried := s.carrier.Writable(sys.Adapter, s.kp.Kind); !carried {
+		if _, carried := s.carrier.Writable(sys, s.kp.Kind); !carried {
 			continue
 		}
-		if s.kp.Replicate[sys.Name] == "" || s.kp.Replicate[sys.Name] == ownership.Never || (rec == nil && !gone && !s.kp.Replicates(sys.Name, s.res.Stage)) {
+		if s.kp.Replicate[sys.Name] == "" || s.kp.Replicate[sys.Name] == ownership.Never || (rec == nil && !gone && !s.kp.Replicates(sys.Name, s.golden)) {
 			if p != nil && p.Status != store.Detached {
 				s.set(p, store.Detached, "", "the policy does not replicate it to "+sys.Name)
 			}
@@ -419,7 +425,7 @@ func (s *settlement) lane() string {
 // those it does, less what is held. A new record is told everything.
 func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 	d := domain.Values{}
-	fit := s.carrier.Fit(s.pol.Adapter(system), s.kp.Kind, s.golden)
+	fit := s.carrier.Fit(s.pol.System(system), s.kp.Kind, s.golden)
 	for f := range s.writable(system) {
 		g := s.res.Fields[f]
 		if rec == nil {
@@ -518,7 +524,7 @@ func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Re
 		return
 	}
 	same := maps.Equal(p.Diff, diff)
-	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && p.ErrorCode == "DRY_RUN" && same {
+	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && (p.ErrorCode == "DRY_RUN" || p.ErrorCode == store.Waits) && same {
 		return
 	}
 	s.endRefused(p)

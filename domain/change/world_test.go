@@ -128,6 +128,10 @@ func (b *bell) Resettle(_ context.Context, _ pgx.Tx, version int64) error {
 	return nil
 }
 
+func (b *bell) Ingest(context.Context, pgx.Tx, string) error { return nil }
+
+func (b *bell) Follow(context.Context, pgx.Tx, []string) error { return nil }
+
 func (b *bell) take() []change.Wake {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,12 +166,14 @@ func newShelf() shelf {
 	return shelf{reads: map[string]map[domain.Field]bool{"hubspot": all, "xero": xeroReads}, writes: map[string]map[domain.Field]bool{"hubspot": hub, "xero": xero}}
 }
 
-func (s shelf) Writable(adapter string, kind domain.Kind) ([]domain.Field, bool) {
+func (s shelf) Writable(sys ownership.System, kind domain.Kind) ([]domain.Field, bool) {
+	adapter := sys.Adapter
 	w := s.writes[adapter]
 	return slices.Sorted(maps.Keys(w)), w != nil && kind == customer
 }
 
-func (s shelf) Fit(adapter string, _ domain.Kind, values domain.Values) domain.Values {
+func (s shelf) Fit(sys ownership.System, _ domain.Kind, values domain.Values) domain.Values {
+	adapter := sys.Adapter
 	if adapter != "xero" {
 		return values
 	}
@@ -278,7 +284,7 @@ type vendor func(system string, before, sent domain.Values) domain.Values
 // faithful takes every value as far as the system can hold it.
 func (w *world) faithful(system string, before, sent domain.Values) domain.Values {
 	after := before.Clone()
-	for f, v := range w.shelf.Fit(adapterOf[system], customer, sent) {
+	for f, v := range w.shelf.Fit(ownership.System{Name: system, Adapter: adapterOf[system]}, customer, sent) {
 		after[f] = v
 	}
 	return after

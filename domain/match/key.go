@@ -24,11 +24,42 @@ type Key string
 //   - email+name: the e-mail address together with the legal or the trading name, each normalised by Name. Neither is
 //     enough alone: accounts@ addresses serve whole groups of companies, and names repeat.
 //
-// Records without any of these have no keys, and a kind without strong keys has none.
+// Products are known by SKU, then barcode; locations by code and name; a stock level by its product and location; documents
+// by what they were made from. Document numbers are only keys of documents that bear one of ours or were issued by the
+// accounts: an invoice number. Records without any of these have no keys.
 func Keys(kind domain.Kind, v domain.Values) []Key {
-	if kind != domain.KindCustomer {
-		return nil
+	var keys []Key
+	add := func(sort, text string) {
+		if text != "" {
+			keys = append(keys, Key(sort+":"+text))
+		}
 	}
+	switch kind {
+	case domain.KindCustomer:
+		keys = customerKeys(v)
+	case domain.KindProduct:
+		add("sku", strings.ToLower(v["sku"].Text()))
+		if b := v["barcode"].Text(); len(b) >= 8 { // shorter ones are somebody's own
+			add("barcode", b)
+		}
+	case domain.KindLocation:
+		add("code", strings.ToLower(v["code"].Text()))
+		add("name", Name(v["name"].Text()))
+	case domain.KindStockLevel:
+		if p, l := v["product"].Text(), v["location"].Text(); p != "" && l != "" {
+			add("level", p+" "+l)
+		}
+	case domain.KindInvoice, domain.KindCreditNote:
+		add("origin", v["origin"].Text())
+		add("number", strings.ToLower(v["number"].Text()))
+	default:
+		add("origin", v["origin"].Text())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func customerKeys(v domain.Values) []Key {
 	var keys []Key
 	if abn, ok := domain.ParseABN(v["abn"].Text()); ok {
 		keys = append(keys, Key("abn:"+abn))
@@ -40,8 +71,7 @@ func Keys(kind domain.Kind, v domain.Values) []Key {
 			}
 		}
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
+	return keys
 }
 
 // Name returns what is left of a name when the differences that say nothing are gone: case, accents, punctuation, space,

@@ -17,6 +17,7 @@ func (p *Policy) String() string {
 	for _, s := range p.Systems {
 		fmt.Fprintf(&b, "  %s: %s\n", s.Name, s.Adapter)
 	}
+	p.writeOptions(&b)
 	for _, ki := range domain.KindsAll() {
 		kp := p.Kinds[ki.Kind]
 		if kp == nil {
@@ -53,6 +54,32 @@ func (p *Policy) String() string {
 		}
 	}
 	return b.String()
+}
+
+func (p *Policy) writeOptions(b *strings.Builder) {
+	if p.Flows.As != "" {
+		fmt.Fprintf(b, "\nflows:\n  as: %s\n", p.Flows.As)
+		for _, f := range AllFlows() {
+			if on, said := p.Flows.On[f]; said {
+				fmt.Fprintf(b, "  %s: %s\n", f, map[bool]string{true: "on", false: "off"}[on])
+			}
+		}
+	}
+	if len(p.Numbers) > 0 {
+		b.WriteString("\nnumbers:\n")
+		for _, ki := range domain.KindsAll() {
+			if n, ok := p.Numbers[ki.Kind]; ok {
+				prefix := ""
+				if n.Prefix != "" {
+					prefix = fmt.Sprintf("prefix: %q, ", n.Prefix)
+				}
+				fmt.Fprintf(b, "  %s: {%sdigits: %d}\n", ki.Kind, prefix, n.Digits)
+			}
+		}
+	}
+	if p.GST != "" {
+		fmt.Fprintf(b, "\ngst: %s\n", strings.ToLower(string(p.GST)))
+	}
 }
 
 func writeRules(b *strings.Builder, ki domain.KindInfo, rules map[domain.Field]Rule, indent string) {
@@ -119,8 +146,22 @@ func DiffPolicies(from, to *Policy) []string {
 			names = append(names, "systems."+s)
 		}
 	}
+	if from.Flows.As != to.Flows.As {
+		names = append(names, "flows.as")
+	}
+	for _, f := range AllFlows() {
+		if from.Flows.On[f] != to.Flows.On[f] {
+			names = append(names, "flows."+string(f))
+		}
+	}
+	if from.GST != to.GST {
+		names = append(names, "gst")
+	}
 	for _, ki := range domain.KindsAll() {
 		a, b, kind := from.Kind(ki.Kind), to.Kind(ki.Kind), string(ki.Kind)
+		if from.Numbers[ki.Kind] != to.Numbers[ki.Kind] {
+			names = append(names, "numbers."+kind)
+		}
 		if !slices.Equal(a.Create, b.Create) {
 			names = append(names, kind+".create")
 		}

@@ -13,6 +13,7 @@ import (
 	yaml "go.yaml.in/yaml/v3"
 
 	"datum/domain"
+	"datum/domain/money"
 )
 
 //go:embed default.yaml
@@ -173,21 +174,108 @@ func (p *parser) document(n *yaml.Node) {
 		p.add(1, "no systems: say which there are, for example systems: {crm: hubspot, accounting: xero}")
 	}
 	for _, e := range es {
-		if e.key == "systems" {
+		switch e.key {
+		case "systems":
+			continue
+		case "flows":
+			p.flows(e)
+			continue
+		case "numbers":
+			p.numbers(e)
+			continue
+		case "gst":
+			p.gst(e)
 			continue
 		}
 		ki, ok := domain.Kind(e.key).Info()
 		if !ok {
-			p.add(e.line, "%q is neither systems nor a kind (%s)", e.key, strings.Join(kindNames(), ", "))
+			p.add(e.line, "%q is neither systems, flows, numbers, gst nor a kind (%s)", e.key, strings.Join(kindNames(), ", "))
 			continue
 		}
 		p.kind(ki, e)
 	}
-	for _, ki := range domain.KindsAll() {
-		if !slices.ContainsFunc(es, func(e entry) bool { return e.key == string(ki.Kind) }) {
-			p.add(0, "%s is missing: nobody would own it", ki.Kind)
+	if !slices.ContainsFunc(es, func(e entry) bool { return e.key == string(domain.KindCustomer) }) {
+		p.add(0, "%s is missing: nobody would own it", domain.KindCustomer)
+	}
+}
+
+// flows reads {as: ops, quote_to_invoice: on, ...}.
+func (p *parser) flows(e entry) {
+	f := Flows{On: map[Flow]bool{}}
+	for _, m := range p.mapping(e.value, "flows") {
+		if m.key == "as" {
+			if f.As = p.system(m.value, "as of flows"); f.As != "" && p.policy.Adapter(f.As) != Native {
+				p.add(m.line, "flows write for a %s system, and %s is not", Native, f.As)
+			}
+			continue
+		}
+		if !slices.Contains(AllFlows(), Flow(m.key)) {
+			p.add(m.line, "there is no flow %q; there are %s", m.key, join(AllFlows()))
+			continue
+		}
+		switch v := p.text(m.value, m.key); v {
+		case "":
+		case "on", "off":
+			f.On[Flow(m.key)] = v == "on"
+		default:
+			p.add(m.line, "%s is %q; it can be on or off", m.key, v)
 		}
 	}
+	if f.As == "" {
+		p.add(e.line, "flows need as: the %s system that they write for", Native)
+	}
+	p.policy.Flows = f
+}
+
+// numbers reads {Invoice: {prefix: INV-, digits: 5}}.
+func (p *parser) numbers(e entry) {
+	p.policy.Numbers = map[domain.Kind]Number{}
+	for _, m := range p.mapping(e.value, "numbers") {
+		ki, ok := domain.Kind(m.key).Info()
+		if _, has := ki.Field("number"); !ok || !has {
+			p.add(m.line, "numbers: %q is not a kind that has numbers", m.key)
+			continue
+		}
+		n := Number{Digits: 5}
+		for _, x := range p.mapping(m.value, "numbers of "+m.key) {
+			switch x.key {
+			case "prefix":
+				if n.Prefix = p.text(x.value, "prefix of "+m.key); len(n.Prefix) > 8 {
+					p.add(x.line, "the prefix %q is longer than 8: MYOB's invoice numbers have 13 characters in all", n.Prefix)
+				}
+			case "digits":
+				d, err := strconv.Atoi(p.text(x.value, "digits of "+m.key))
+				if err != nil || d < 1 || d > 12 {
+					p.add(x.line, "digits of %s should be a number from 1 to 12", m.key)
+				}
+				n.Digits = d
+			default:
+				p.add(x.line, "numbers of %s have no %q; they have prefix and digits", m.key, x.key)
+			}
+		}
+		p.policy.Numbers[ki.Kind] = n
+	}
+}
+
+// gst reads the rule by which Datum rounds GST: s 9-90 allows both.
+func (p *parser) gst(e entry) {
+	switch r := p.text(e.value, "gst"); r {
+	case "":
+	case "per_line":
+		p.policy.GST = money.PerLine
+	case "per_invoice":
+		p.policy.GST = money.PerInvoice
+	default:
+		p.add(e.line, "gst is %q; it can be per_line or per_invoice", r)
+	}
+}
+
+func join[T ~string](list []T) string {
+	s := make([]string, len(list))
+	for i, x := range list {
+		s[i] = string(x)
+	}
+	return strings.Join(s, ", ")
 }
 
 func kindNames() []string {
@@ -307,10 +395,12 @@ func (p *parser) replicate(kp *KindPolicy, e entry) {
 		}
 		switch c := Condition(p.text(r.value, what+" to "+r.key)); c {
 		case "":
-		case Always, Never, WhenBilled:
-			kp.Replicate[r.key] = c
 		default:
-			p.add(r.line, "%s to %s is %q; it can be %s, %s or %s", what, r.key, c, Always, Never, WhenBilled)
+			if !slices.Contains(conditions, c) {
+				p.add(r.line, "%s to %s is %q; it can be %s", what, r.key, c, join(conditions))
+				continue
+			}
+			kp.Replicate[r.key] = c
 		}
 	}
 }

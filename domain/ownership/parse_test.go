@@ -109,7 +109,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s at %q: %+v, want %+v", c.field, c.stage, got, c.want)
 		}
 	}
-	if !kp.Replicates("accounting", "CUSTOMER") || kp.Replicates("accounting", "LEAD") || kp.Replicates("crm", "CUSTOMER") || kp.Replicates("ops", "CUSTOMER") {
+	at := func(stage string) domain.Values { return domain.Values{"lifecycleStage": domain.TextValue(stage)} }
+	if !kp.Replicates("accounting", at("CUSTOMER")) || kp.Replicates("accounting", at("LEAD")) || kp.Replicates("crm", at("CUSTOMER")) || kp.Replicates("ops", at("CUSTOMER")) {
 		t.Error("replicate was not read")
 	}
 	if p.Adapter("ops") != ownership.Native || p.Adapter("shop") != "" {
@@ -169,7 +170,7 @@ Spaceship: {owner: crm}
 			`13: Customer has no stage "BORED"`,
 			`15: lifecycleStage says which stage it is`,
 			`16: Customer has no field "bar"`,
-			`17: "Spaceship" is neither systems nor a kind`,
+			`17: "Spaceship" is neither systems, flows, numbers, gst nor a kind`,
 		}},
 		{"nobody creates", "systems: {crm: hubspot}\nCustomer: {owner: crm}\n", []string{"2: Customer has no create"}},
 		{"creates nothing", "systems: {crm: hubspot}\nCustomer: {owner: crm, create: []}\n", []string{"2: create of Customer names no system"}},

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"datum/domain"
+	"datum/domain/money"
 )
 
 // Native is the adapter of a system that is Datum's own: apps write through GraphQL and nothing is called.
@@ -15,6 +16,9 @@ const Native = "native"
 type Policy struct {
 	Systems []System // in the order of the document
 	Kinds   map[domain.Kind]*KindPolicy
+	Flows   Flows
+	Numbers map[domain.Kind]Number // kinds whose numbers Datum allocates; their owner does the others'
+	GST     money.Rounding         // of documents that Datum works out; "" is PerLine
 
 	lines map[string]int // of the parsed document, by the path of what stands there: "Customer.fields.abn"
 }
@@ -35,6 +39,45 @@ type KindPolicy struct {
 	Stages    map[string]map[domain.Field]Rule // overrides by lifecycle stage
 }
 
+// Flow is something that Datum does by itself when documents move.
+type Flow string
+
+// Flows there are.
+const (
+	QuoteToInvoice     Flow = "quote_to_invoice"      // a quote accepted becomes a draft invoice
+	OrderToInvoice     Flow = "order_to_invoice"      // an order paid becomes an invoice, and its payments pay it
+	OrderToStock       Flow = "order_to_stock"        // an order confirmed commits stock, a refund brings it back
+	RefundToCreditNote Flow = "refund_to_credit_note" // a refund credits the order's invoice
+	PaymentToStatus    Flow = "payment_to_status"     // what is paid shows on the order and the quote
+)
+
+// AllFlows returns every flow.
+func AllFlows() []Flow {
+	return []Flow{QuoteToInvoice, OrderToInvoice, OrderToStock, RefundToCreditNote, PaymentToStatus}
+}
+
+// Followed reports whether flows look at entities of the kind.
+func Followed(k domain.Kind) bool {
+	switch k {
+	case domain.KindQuote, domain.KindOrder, domain.KindInvoice, domain.KindCreditNote, domain.KindPayment, domain.KindStockLevel:
+		return true
+	default:
+		return false
+	}
+}
+
+// Flows say which flows are on, and for which native system they write.
+type Flows struct {
+	As string
+	On map[Flow]bool
+}
+
+// Number says how the numbers look that Datum allocates for a kind: "INV-00042".
+type Number struct {
+	Prefix string
+	Digits int
+}
+
 // Condition says when an entity is replicated to a system.
 type Condition string
 
@@ -42,8 +85,15 @@ type Condition string
 const (
 	Always     Condition = "always"
 	Never      Condition = "never"
-	WhenBilled Condition = "when_billed" // from lifecycle stage CUSTOMER on
+	WhenBilled Condition = "when_billed" // a customer from lifecycle stage CUSTOMER on
+	// WhenConfirmed is a document that is neither a draft nor called off; WhenPaid an order of which something is paid;
+	// WhenAllocated a payment or credit note of which it is known what it pays.
+	WhenConfirmed Condition = "when_confirmed"
+	WhenPaid      Condition = "when_paid"
+	WhenAllocated Condition = "when_allocated"
 )
+
+var conditions = []Condition{Always, Never, WhenBilled, WhenConfirmed, WhenPaid, WhenAllocated}
 
 // Others says what happens to an edit by a system that does not own the field.
 type Others string
@@ -61,6 +111,9 @@ type Rule struct {
 	Fallback []string // who is asked when the owner has no value, in order; nil means KindPolicy.Create
 	Others   Others   // "" means Restore
 }
+
+// System returns the system of that name; its adapter is "" if the policy does not know it.
+func (p *Policy) System(name string) System { return System{Name: name, Adapter: p.Adapter(name)} }
 
 // Adapter returns the adapter of the system, "" if the policy does not know it.
 func (p *Policy) Adapter(system string) string {
@@ -111,13 +164,22 @@ func (kp *KindPolicy) Rule(f domain.Field, stage string) Rule {
 // MayCreate reports whether new objects of the system become new entities.
 func (kp *KindPolicy) MayCreate(system string) bool { return slices.Contains(kp.Create, system) }
 
-// Replicates reports whether an entity at the stage is to be written to the system.
-func (kp *KindPolicy) Replicates(system, stage string) bool {
+// Replicates reports whether an entity with these golden values is to be written to the system.
+func (kp *KindPolicy) Replicates(system string, golden domain.Values) bool {
+	ki, _ := kp.Kind.Info()
+	stage := golden[ki.StageField].Text()
 	switch kp.Replicate[system] {
 	case Always:
 		return true
 	case WhenBilled:
 		return stage == "CUSTOMER" || stage == "FORMER_CUSTOMER"
+	case WhenConfirmed:
+		return !slices.Contains([]string{"", "DRAFT", "CANCELLED", "VOIDED", "DECLINED", "EXPIRED"}, stage)
+	case WhenPaid:
+		status := golden["paymentStatus"].Text()
+		return status != "" && status != "UNPAID" && stage != "CANCELLED"
+	case WhenAllocated:
+		return !golden["allocations"].Empty() && stage != "VOIDED"
 	default:
 		return false
 	}

@@ -55,6 +55,7 @@ const (
 	CaseDrift      = "drift"              // a vendor's object has fields the mapping does not know
 	CaseMassChange = "mass_change"        // more would change at once than could be everyday business
 	CaseStuck      = "stuck"              // work that keeps failing
+	CaseFlow       = "flow"               // a document that flows cannot go on with: overpaid, oversold, edited after it was invoiced
 )
 
 const caseColumns = `id, kind, status, entity_kind, coalesce(entity_id, '') AS entity_id, coalesce(other_id, '') AS other_id, system, external_id, field,

@@ -155,7 +155,7 @@ func QueueEntity(b *pgx.Batch, e *Entity) error {
 		queueCustomer(b, &c)
 		return nil
 	default:
-		return domain.Errorf(domain.Internal, "kind %s has no table", e.Kind)
+		return queueGolden(b, e)
 	}
 }
 
@@ -173,10 +173,10 @@ func QueueMerge(b *pgx.Batch, kind domain.Kind, loser, survivor string) {
 		DELETE FROM projections WHERE entity_id = $1`, loser)
 	b.Queue(`-- name: QueueMergeEntity
 		UPDATE entities SET merged_into = $2, updated_at = now() WHERE id = $1`, loser, survivor)
-	if kind == domain.KindCustomer {
-		b.Queue(`-- name: QueueMergeCustomer
-			DELETE FROM customers WHERE id = $1`, loser)
-	}
+	b.Queue("-- name: QueueMergeGolden\nDELETE FROM "+tables[kind]+" WHERE id = $1", loser)
+	queueLines(b, loser, nil)
+	queueAllocations(b, loser, nil)
+	queueRepoint(b, kind, loser, survivor)
 }
 
 // OutdatedEntities returns entities that were last resolved under an older policy than version, after id.

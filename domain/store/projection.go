@@ -47,12 +47,13 @@ type Projection struct {
 	ConfirmedAt      *time.Time
 	ErrorCode        domain.Code
 	Error            string
+	WaitsFor         []string // entities that must be in the system first
 	CorrelationID    string
 	UpdatedAt        time.Time
 }
 
 const projectionColumns = `entity_id, system, kind, status, desired_version, confirmed_version, external_id, diff, lane, lease, lease_until,
-	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, correlation_id, updated_at`
+	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, correlation_id, updated_at`
 
 // ProjectionsOf returns the projections of the entities, by entity and system.
 func ProjectionsOf(ctx context.Context, db DB, entityIDs []string) ([]*Projection, error) {
@@ -164,6 +165,7 @@ type Release struct {
 	CountAttempt     bool
 	ErrorCode        domain.Code // "" leaves code and error as they are
 	Error            string
+	WaitsFor         []string // with Waits: entities that must be in the system first
 }
 
 // Apply writes the release.
@@ -173,9 +175,9 @@ func (r Release) Apply(ctx context.Context, db DB) (bool, error) {
 			intent_key = CASE WHEN $4 THEN intent_key ELSE '' END, intent_op = CASE WHEN $4 THEN intent_op ELSE '' END,
 			intent_at = CASE WHEN $4 THEN intent_at END, sent = CASE WHEN $4 THEN sent ELSE '{}' END, intent_epoch = intent_epoch + CASE WHEN $5 THEN 1 ELSE 0 END,
 			status = coalesce(nullif($6, ''), status), due_at = now() + $7::interval, attempts = CASE WHEN $8 THEN attempts + 1 ELSE attempts END,
-			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, updated_at = now()
+			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, waits_for = $11, updated_at = now()
 		WHERE entity_id = $1 AND system = $2 AND lease = $3`,
-		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error)
+		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error, orEmpty(r.WaitsFor))
 	if err != nil {
 		return false, fmt.Errorf("store.Release: %w", err)
 	}

@@ -26,6 +26,7 @@ type Record struct {
 	Confirmed domain.Values         // per field, the last value that was equal to golden
 	Held      map[domain.Field]Held // edits that have been answered
 	Echo      map[domain.Field]bool // fields whose value is a copy of golden
+	Waits     []domain.Ref          // references, by the vendor's ids, to objects that no entity stands for yet
 }
 
 // Held is a non-owner's edit that has been answered: a proposal that waits for a decision, a local variation, or a value
@@ -36,13 +37,17 @@ type Held struct {
 }
 
 const recordColumns = `system, kind, external_id, coalesce(entity_id, '') AS entity_id, canonical_id, version,
-	modified_at, fetched_at, values, issues, unknown, raw, deleted, merged_into, confirmed, held, echo`
+	modified_at, fetched_at, values, issues, unknown, raw, deleted, merged_into, confirmed, held, echo, waits`
 
 func scanRecord(row pgx.CollectableRow) (*Record, error) {
 	var r Record
-	var echo []string
+	var echo, waits []string
 	err := row.Scan(&r.System, &r.Kind, &r.ExternalID, &r.EntityID, &r.CanonicalID, &r.Version, &r.ModifiedAt, &r.FetchedAt,
-		&r.Values, &r.Issues, &r.Unknown, &r.Raw, &r.Deleted, &r.MergedInto, &r.Confirmed, &r.Held, &echo)
+		&r.Values, &r.Issues, &r.Unknown, &r.Raw, &r.Deleted, &r.MergedInto, &r.Confirmed, &r.Held, &echo, &waits)
+	for _, w := range waits {
+		kind, id, _ := strings.Cut(w, " ")
+		r.Waits = append(r.Waits, domain.Ref{Kind: domain.Kind(kind), ID: id})
+	}
 	r.Echo = make(map[domain.Field]bool, len(echo))
 	for _, f := range echo {
 		r.Echo[domain.Field(f)] = true
@@ -104,17 +109,21 @@ func QueueRecord(b *pgx.Batch, r *Record) {
 		}
 	}
 	slices.Sort(echo)
+	waits := make([]string, len(r.Waits))
+	for i, w := range r.Waits {
+		waits[i] = waitKey(w)
+	}
 	b.Queue(`-- name: QueueRecord
 		INSERT INTO records (system, kind, external_id, entity_id, canonical_id, version, modified_at, fetched_at, values, issues,
-			unknown, raw, deleted, merged_into, confirmed, held, echo)
-		VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+			unknown, raw, deleted, merged_into, confirmed, held, echo, waits)
+		VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		ON CONFLICT (system, kind, external_id) DO UPDATE SET entity_id = excluded.entity_id, canonical_id = excluded.canonical_id,
 			version = excluded.version, modified_at = excluded.modified_at, fetched_at = excluded.fetched_at, values = excluded.values,
 			issues = excluded.issues, unknown = excluded.unknown, raw = excluded.raw, deleted = excluded.deleted,
-			merged_into = excluded.merged_into, confirmed = excluded.confirmed, held = excluded.held, echo = excluded.echo,
+			merged_into = excluded.merged_into, confirmed = excluded.confirmed, held = excluded.held, echo = excluded.echo, waits = excluded.waits,
 			updated_at = now(), seen_at = clock_timestamp()`,
 		r.System, r.Kind, r.ExternalID, r.EntityID, r.CanonicalID, r.Version, r.ModifiedAt, r.FetchedAt, present(r.Values), orEmpty(r.Issues),
-		orEmpty(r.Unknown), rawOrNil(r.Raw), r.Deleted, r.MergedInto, present(r.Confirmed), heldOrEmpty(r.Held), echo)
+		orEmpty(r.Unknown), rawOrNil(r.Raw), r.Deleted, r.MergedInto, present(r.Confirmed), heldOrEmpty(r.Held), echo, waits)
 }
 
 // present drops absent fields, so that reading the row gives back the same map.

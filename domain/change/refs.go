@@ -1,0 +1,131 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+
+	"datum/domain"
+	"datum/domain/store"
+)
+
+// refer replaces the vendor's ids in a record's values by ours. What no entity stands for yet is left out of the values and
+// noted in waits: the record is looked at again when one does. Objects that were never seen are asked for.
+func (r *run) refer(in *Incoming) (waits []domain.Ref, err error) {
+	rec := &in.Record
+	var ask []domain.Ref // by the vendor's ids
+	for _, ref := range domain.Refs(rec.Kind, rec.Values) {
+		if id, ok := domain.ExtID(ref.ID); ok {
+			ask = append(ask, domain.Ref{Kind: ref.Kind, ID: id})
+		}
+	}
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	linked, err := store.LinkedRefs(r.ctx, r.tx, in.System, ask)
+	if err != nil {
+		return nil, err
+	}
+	var unseen []store.Signal
+	for _, ref := range ask {
+		entity, seen := linked[ref]
+		if entity == "" {
+			waits = append(waits, ref)
+		}
+		if !seen && r.carries(in.System, ref.Kind) {
+			unseen = append(unseen, store.Signal{System: in.System, Kind: ref.Kind, ExternalID: ref.ID, Source: "reference",
+				DedupeKey: fmt.Sprintf("reference|%s|%s", ref.Kind, ref.ID), CorrelationID: in.CorrelationID})
+		}
+	}
+	rec.Values = domain.MapRefs(rec.Kind, rec.Values, func(ref domain.Ref) string {
+		if id, ok := domain.ExtID(ref.ID); ok {
+			return linked[domain.Ref{Kind: ref.Kind, ID: id}]
+		}
+		return ref.ID
+	})
+	if len(unseen) > 0 {
+		n, err := store.InsertSignals(r.ctx, r.tx, unseen)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			return waits, r.queue.Ingest(r.ctx, r.tx, in.System)
+		}
+	}
+	return waits, nil
+}
+
+// carries reports whether the system's adapter has objects of the kind.
+func (r *run) carries(system string, kind domain.Kind) bool {
+	pol, _, err := r.Policy(r.ctx, r.tx, 0)
+	if err != nil || pol.Kinds[kind] == nil {
+		return false
+	}
+	_, ok := r.carrier.Writable(pol.System(system), kind)
+	return ok
+}
+
+// arrived wakes what has waited for the entity to have a record in the system: records that refer to it and projections.
+func (r *run) arrived(system string, rec *store.Record) error {
+	n, err := store.SignalWaiting(r.ctx, r.tx, system, domain.Ref{Kind: rec.Kind, ID: rec.ExternalID}, r.cause.CorrelationID)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		if err := r.queue.Ingest(r.ctx, r.tx, system); err != nil {
+			return err
+		}
+	}
+	free, err := store.UnparkWaiting(r.ctx, r.tx, system, rec.EntityID)
+	for _, u := range free {
+		r.wakes = append(r.wakes, Wake(u))
+	}
+	return err
+}
+
+// survive makes references in the records' values lead to the entities that stand for merged ones.
+func (r *run) survive(es *store.EntityState) error {
+	var ids []string
+	for _, rec := range es.Records {
+		for _, ref := range domain.Refs(rec.Kind, rec.Values) {
+			if !slices.Contains(ids, ref.ID) {
+				ids = append(ids, ref.ID)
+			}
+		}
+	}
+	to, err := store.Survivors(r.ctx, r.tx, ids)
+	if err != nil || len(to) == 0 {
+		return err
+	}
+	lead := func(ref domain.Ref) string {
+		if s := to[ref.ID]; s != "" {
+			return s
+		}
+		return ref.ID
+	}
+	for _, rec := range es.Records {
+		rec.Values, rec.Confirmed = domain.MapRefs(rec.Kind, rec.Values, lead), domain.MapRefs(rec.Kind, rec.Confirmed, lead)
+	}
+	return nil
+}
+
+// checkRefs verifies that what an edit refers to is there.
+func (r *run) checkRefs(e Edit, res *Result) error {
+	refs := domain.Refs(e.Kind, e.Fields)
+	if len(refs) == 0 {
+		return nil
+	}
+	ids := make([]string, len(refs))
+	for i, ref := range refs {
+		ids[i] = ref.ID
+	}
+	found, err := store.Entities(r.ctx, r.tx, ids)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if !slices.ContainsFunc(found, func(e store.Entity) bool { return e.ID == ref.ID && e.Kind == ref.Kind }) {
+			res.Refused = append(res.Refused, domain.Errorf(domain.Invalid, "there is no %s %s", ref.Kind, ref.ID))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package domain
+
+import (
+	"errors"
+
+	"github.com/shopspring/decimal"
+
+	"datum/domain/money"
+)
+
+// Complete makes new values of a kind whole: it sets what follows from the rest (a status, the amounts of lines, totals) and
+// refuses with Invalid what cannot stand for itself (a customer without a name, an invoice whose lines do not add up). It is
+// for what is entered here; what a vendor shows is checked by CheckDocument and its figures are kept.
+func Complete(kind Kind, v Values, rounding money.Rounding) error {
+	need := func(fields ...Field) error {
+		for _, f := range fields {
+			if !v[f].Empty() {
+				return nil
+			}
+		}
+		return &Error{Code: Invalid, Field: fields[0], Message: "a " + string(kind) + " needs " + anyOf(fields)}
+	}
+	def := func(f Field, x string) {
+		if v[f].Empty() {
+			v[f] = TextValue(x)
+		}
+	}
+	var err error
+	switch kind {
+	case KindCustomer:
+		def("status", "ACTIVE")
+		err = need("legalName", "tradingName")
+	case KindProduct:
+		def("status", "ACTIVE")
+		err = need("sku")
+	case KindLocation:
+		def("status", "ACTIVE")
+		err = need("name", "code")
+	case KindStockLevel:
+		err = errors.Join(need("product"), need("location"))
+	case KindPayment:
+		def("stage", "AUTHORISED")
+		def("direction", "RECEIVED")
+		err = errors.Join(need("amount"), need("date"))
+	default:
+		def("stage", "DRAFT")
+		def("currency", "AUD")
+		def("taxMode", string(money.Inclusive))
+		if err = need("customer"); err == nil {
+			err = need("lines")
+		}
+		if err == nil {
+			err = completeDocument(v, rounding)
+		}
+	}
+	if err != nil {
+		return AsError(err)
+	}
+	return nil
+}
+
+func anyOf(fields []Field) string {
+	s := string(fields[0])
+	for _, f := range fields[1:] {
+		s += " or " + string(f)
+	}
+	return s
+}
+
+// completeDocument works out what the lines and totals leave open, and checks what they say.
+func completeDocument(v Values, rounding money.Rounding) error {
+	if rounding == "" {
+		rounding = money.PerLine
+	}
+	lines := LinesOf(v["lines"])
+	issued, open := v["total"] != "" && !v["total"].Empty(), false
+	doc := money.Document{Currency: v["currency"].Text(), Mode: money.TaxMode(v["taxMode"].Text()), Rounding: rounding}
+	var at []int
+	for i, l := range lines {
+		if l.Kind == LineText || l.Kind == LineRounding {
+			continue
+		}
+		if l.TaxCode == "" && doc.Mode != money.NoTax {
+			l.TaxCode = string(money.TaxGST)
+			lines[i].TaxCode = l.TaxCode
+		}
+		if l.Quantity == "" && l.UnitPrice == "" && l.Amount != "" {
+			l.Quantity, l.UnitPrice = "1", l.Amount
+			lines[i].Quantity, lines[i].UnitPrice = l.Quantity, l.UnitPrice
+		}
+		if l.Quantity == "" {
+			l.Quantity = "1"
+			lines[i].Quantity = l.Quantity
+		}
+		open = open || l.Amount == "" || l.Tax == ""
+		doc.Lines = append(doc.Lines, l.money())
+		at = append(at, i)
+	}
+	if issued && !open {
+		v["lines"] = ValueOf(lines)
+		return refusal(CheckDocument(v))
+	}
+	r, err := money.Compute(doc)
+	if err != nil {
+		return refused(err)
+	}
+	for j, i := range at {
+		a := r.Lines[j]
+		if given := lines[i].Amount; given != "" && !number(given).Equal(a.Amount) {
+			return &Error{Code: Invalid, Field: "lines", Message: "line " + decimal.NewFromInt(int64(i+1)).String() + ": " + lines[i].Quantity + " × " + lines[i].UnitPrice +
+				" comes to " + a.Amount.StringFixed(2) + ", but " + given + " is given"}
+		}
+		lines[i].Amount, lines[i].Tax = a.Amount.String(), a.Tax.String()
+	}
+	v["lines"] = ValueOf(lines)
+	for f, d := range map[Field]decimal.Decimal{"subtotal": r.Totals.Subtotal, "taxTotal": r.Totals.Tax, "rounding": r.Totals.Rounding, "total": r.Totals.Total} {
+		sum := ValueOf(money.Money{Amount: d, Currency: doc.Currency})
+		if !v[f].Empty() && v[f] != sum {
+			return &Error{Code: Invalid, Field: f, Message: "the lines come to a " + string(f) + " of " + d.StringFixed(2) + ", but " + amountOf(v[f]).StringFixed(2) + " is given"}
+		}
+		v[f] = sum
+	}
+	return nil
+}
+
+// number reads a decimal that has been normalised.
+func number(s string) decimal.Decimal {
+	d, err := decimal.NewFromString(s)
+	if err != nil {
+		return decimal.Zero
+	}
+	return d
+}
+
+func amountOf(v Value) decimal.Decimal {
+	var m money.Money
+	if v.Decode(&m) != nil {
+		return decimal.Zero
+	}
+	return m.Amount
+}
+
+// Amount returns the amount of a value of TypeMoney, or the number of one of TypeDecimal; 0 if it is empty.
+func Amount(v Value) decimal.Decimal {
+	if s := v.Text(); s != "" && s[0] != '{' {
+		return number(s)
+	}
+	return amountOf(v)
+}
+
+func (l Line) money() money.Line {
+	return money.Line{Quantity: number(l.Quantity), UnitPrice: number(l.UnitPrice), DiscountRate: number(l.DiscountRate),
+		DiscountAmount: number(l.DiscountAmount), TaxCode: money.TaxCode(l.TaxCode)}
+}
+
+// CheckDocument verifies that a document whose issuer is somebody else adds up: each line, the GST and the totals. Nothing is
+// worked out anew. It returns nil, or what is wrong with the sum in it. A document without lines or totals is not checked.
+func CheckDocument(v Values) error {
+	lines := LinesOf(v["lines"])
+	if len(lines) == 0 || v["total"].Empty() || v["currency"].Empty() || v["taxMode"].Empty() || v["subtotal"].Empty() || v["taxTotal"].Empty() {
+		return nil
+	}
+	doc := money.Issued{Mode: money.TaxMode(v["taxMode"].Text()), Totals: money.Totals{Currency: v["currency"].Text(), Subtotal: amountOf(v["subtotal"]),
+		Tax: amountOf(v["taxTotal"]), Rounding: amountOf(v["rounding"]), Total: amountOf(v["total"])}}
+	for _, l := range lines {
+		switch l.Kind {
+		case LineText:
+			continue
+		case LineRounding:
+			doc.Totals.Rounding = doc.Totals.Rounding.Add(number(l.Amount))
+			continue
+		}
+		il := money.IssuedLine{Line: l.money(), AmountOnly: l.Quantity == "" || l.UnitPrice == "", Amount: number(l.Amount)}
+		if l.Tax != "" {
+			il.Tax = decimal.NewNullDecimal(number(l.Tax))
+		}
+		doc.Lines = append(doc.Lines, il)
+	}
+	_, err := money.Check(doc)
+	return err
+}
+
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return refused(err)
+}
+
+// refused is money's refusal as an error of the document.
+func refused(err error) error {
+	e := &Error{Code: Invalid, Field: "lines", Message: err.Error(), Err: err}
+	if r, ok := errors.AsType[*money.Refusal](err); ok && r.Line == 0 && r.Field != "mode" {
+		e.Field = map[string]Field{"tax": "taxTotal", "subtotal": "subtotal", "total": "total", "rounding": "rounding", "currency": "currency"}[r.Field]
+		if e.Field == "" {
+			e.Field = "lines"
+		}
+	}
+	return e
+}

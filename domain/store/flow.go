@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+
+	"datum/domain"
+)
+
+// MadeFrom returns the documents of a kind that were made from another, the oldest first.
+func MadeFrom(ctx context.Context, db DB, kind domain.Kind, origin string) ([]string, error) {
+	return idsBy(ctx, db, kind, "origin", origin)
+}
+
+// OfOrder returns the payments or credit notes of an order, the oldest first.
+func OfOrder(ctx context.Context, db DB, kind domain.Kind, order string) ([]string, error) {
+	return idsBy(ctx, db, kind, "order", order)
+}
+
+func idsBy(ctx context.Context, db DB, kind domain.Kind, column, value string) ([]string, error) {
+	rows, err := db.Query(ctx, "-- name: idsBy\nSELECT id FROM "+tables[kind]+" WHERE "+pgx.Identifier{column}.Sanitize()+" = $1 ORDER BY id", value)
+	if err != nil {
+		return nil, fmt.Errorf("store.idsBy: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// AllocatedTo is how much of an invoice or credit note payments and credit notes that stand say they pay.
+func AllocatedTo(ctx context.Context, db DB, document string) (decimal.Decimal, error) {
+	return amount(ctx, db, `-- name: AllocatedTo
+		SELECT coalesce(sum(a.amount), 0)::text FROM allocations a JOIN entities e ON e.id = a.document
+		WHERE (a.invoice = $1 OR a.credit_note = $1) AND e.stage <> 'VOIDED' AND e.merged_into IS NULL`, document)
+}
+
+// PaidOf is how much was received for an order.
+func PaidOf(ctx context.Context, db DB, order string) (decimal.Decimal, error) {
+	return amount(ctx, db, `-- name: PaidOf
+		SELECT coalesce(sum(amount), 0)::text FROM payments WHERE "order" = $1 AND direction = 'RECEIVED' AND stage IS DISTINCT FROM 'VOIDED'`, order)
+}
+
+func amount(ctx context.Context, db DB, sql, id string) (decimal.Decimal, error) {
+	var s string
+	if err := db.QueryRow(ctx, sql, id).Scan(&s); err != nil {
+		return decimal.Zero, fmt.Errorf("store.amount: %w", err)
+	}
+	return decimal.NewFromString(s)
+}
+
+// OpenCase opens a case and tells subscribers, unless one with its key is open or a person has said to ignore it.
+func OpenCase(ctx context.Context, pool *pgxpool.Pool, c Case) error {
+	return Transact(ctx, pool, func(tx pgx.Tx) error {
+		open, err := OpenCaseByKey(ctx, tx, c.DedupeKey)
+		if err != nil || open != nil && open.Title == c.Title && open.Detail.Message == c.Detail.Message {
+			return err
+		}
+		if ignored, err := CaseDecided(ctx, tx, c.DedupeKey, "ignore"); err != nil || ignored {
+			return err
+		}
+		b := &pgx.Batch{}
+		QueueCase(b, c)
+		QueueEvent(b, TopicCase, c.EntityID, c.System, c.ID, c.CorrelationID)
+		return tx.SendBatch(ctx, b).Close()
+	})
+}
+
+// CloseCaseByKey closes the open case of a key, if there is one.
+func CloseCaseByKey(ctx context.Context, pool *pgxpool.Pool, key, why string) error {
+	open, err := OpenCaseByKey(ctx, pool, key)
+	if err != nil || open == nil {
+		return err
+	}
+	return Transact(ctx, pool, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		QueueCaseEnd(b, open.ID, "closed", why, "")
+		QueueEvent(b, TopicCase, open.EntityID, open.System, open.ID, open.CorrelationID)
+		return tx.SendBatch(ctx, b).Close()
+	})
+}
+
+// Alone runs f while nobody else runs with the same key, in any process. A process that freezes in f loses the lock after 20 s.
+func Alone(ctx context.Context, pool *pgxpool.Pool, key string, f func() error) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '20s'`); err != nil {
+			return err
+		}
+		if err := LockKeys(ctx, tx, "flow", []string{key}); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
+// NextNumber takes the next number of a kind's sequence. It is taken for good only if the transaction commits, and others wait
+// until then: there are no gaps.
+func NextNumber(ctx context.Context, tx pgx.Tx, kind domain.Kind) (int64, error) {
+	var n int64
+	err := tx.QueryRow(ctx, `-- name: NextNumber
+		INSERT INTO number_sequences (kind, next) VALUES ($1, 2) ON CONFLICT (kind) DO UPDATE SET next = number_sequences.next + 1 RETURNING next - 1`, kind).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("store.NextNumber: %w", err)
+	}
+	return n, nil
+}

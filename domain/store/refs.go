@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+)
+
+// Waits is the error code of a projection that waits for other entities to exist in its system.
+const Waits = domain.Code("WAITS")
+
+// waitKey is how records.waits names an object of the record's system.
+func waitKey(r domain.Ref) string { return string(r.Kind) + " " + r.ID }
+
+// LinkedRefs looks up which entities stand for objects of a system. refs hold the vendor's ids. An object that is known but
+// nobody's is in the answer with ""; one that was never seen is missing from it.
+func LinkedRefs(ctx context.Context, db DB, system string, refs []domain.Ref) (map[domain.Ref]string, error) {
+	kinds, ids := make([]string, len(refs)), make([]string, len(refs))
+	for i, r := range refs {
+		kinds[i], ids[i] = string(r.Kind), r.ID
+	}
+	rows, err := db.Query(ctx, `-- name: LinkedRefs
+		SELECT w.kind, w.id, coalesce(r.entity_id, '')
+		FROM unnest($2::text[], $3::text[]) AS w (kind, id)
+		LEFT JOIN record_aliases a ON a.system = $1 AND a.kind = w.kind AND a.alias = w.id
+		JOIN records r ON r.system = $1 AND r.kind = w.kind AND r.external_id = coalesce(a.external_id, w.id)`, system, kinds, ids)
+	if err != nil {
+		return nil, fmt.Errorf("store.LinkedRefs: %w", err)
+	}
+	linked := map[domain.Ref]string{}
+	var ref domain.Ref
+	var entity string
+	_, err = pgx.ForEachRow(rows, []any{&ref.Kind, &ref.ID, &entity}, func() error { linked[ref] = entity; return nil })
+	return linked, err
+}
+
+// ExternalOf returns the vendor's id of each entity that has a live record in the system; of several records the one that
+// speaks for the system.
+func ExternalOf(ctx context.Context, db DB, system string, entityIDs []string) (map[string]string, error) {
+	if len(entityIDs) == 0 {
+		return nil, nil
+	}
+	rows, err := db.Query(ctx, `-- name: ExternalOf
+		SELECT DISTINCT ON (entity_id) entity_id, external_id FROM records
+		WHERE entity_id = ANY($2) AND system = $1 AND NOT deleted ORDER BY entity_id, length(external_id), external_id`, system, entityIDs)
+	if err != nil {
+		return nil, fmt.Errorf("store.ExternalOf: %w", err)
+	}
+	ext := map[string]string{}
+	var entity, id string
+	_, err = pgx.ForEachRow(rows, []any{&entity, &id}, func() error { ext[entity] = id; return nil })
+	return ext, err
+}
+
+// SignalWaiting has the records looked at again that refer to an object of the system, now that an entity stands for it. It
+// returns how many there are.
+func SignalWaiting(ctx context.Context, tx pgx.Tx, system string, r domain.Ref, correlation string) (int64, error) {
+	tag, err := tx.Exec(ctx, `-- name: SignalWaiting
+		INSERT INTO signals (system, kind, external_id, source, correlation_id)
+		SELECT system, kind, external_id, 'reference', $3 FROM records WHERE waits @> ARRAY[$2] AND waits <> '{}' AND system = $1 AND NOT deleted`,
+		system, waitKey(r), correlation)
+	if err != nil {
+		return 0, fmt.Errorf("store.SignalWaiting: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+// SignalOverlooked does for every system what SignalWaiting does, for records that were stored at the very moment the object
+// they refer to was linked. It returns the systems concerned.
+func SignalOverlooked(ctx context.Context, db DB) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: SignalOverlooked
+		WITH ready AS (
+			SELECT r.system, r.kind, r.external_id FROM records r
+			WHERE r.waits <> '{}' AND NOT r.deleted AND EXISTS (
+				SELECT FROM unnest(r.waits) w JOIN records t ON t.system = r.system AND t.kind = split_part(w, ' ', 1)
+					AND t.external_id = substr(w, strpos(w, ' ') + 1) AND t.entity_id IS NOT NULL)
+			AND NOT EXISTS (SELECT FROM signals s WHERE s.system = r.system AND s.kind = r.kind AND s.external_id = r.external_id AND s.status = 'pending')
+			LIMIT 500
+		), put AS (
+			INSERT INTO signals (system, kind, external_id, source) SELECT system, kind, external_id, 'reference' FROM ready RETURNING system)
+		SELECT DISTINCT system FROM put ORDER BY system`)
+	if err != nil {
+		return nil, fmt.Errorf("store.SignalOverlooked: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Unwaiting is a projection that waits no longer.
+type Unwaiting struct {
+	System   string
+	Kind     domain.Kind
+	EntityID string
+	Lane     string
+}
+
+// UnparkWaiting makes pending what waited for entities of which every one now has a live record in the system. "" as
+// entityID looks at everything that waits, else only at what waits for that entity, in that system.
+func UnparkWaiting(ctx context.Context, db DB, system, entityID string) ([]Unwaiting, error) {
+	rows, err := db.Query(ctx, `-- name: UnparkWaiting
+		UPDATE projections p SET status = 'pending', error_code = '', error = '', waits_for = '{}', due_at = now(), pending_since = coalesce(pending_since, now()),
+			desired_version = desired_version + 1, updated_at = now()
+		WHERE p.status = 'parked' AND p.error_code = 'WAITS' AND ($1 = '' OR p.system = $1) AND ($2 = '' OR p.waits_for @> ARRAY[$2])
+			AND NOT EXISTS (SELECT FROM unnest(p.waits_for) w WHERE w <> $2 AND NOT EXISTS (
+				SELECT FROM records r JOIN entities e ON e.id = w COLLATE "C" WHERE r.entity_id = coalesce(e.merged_into, e.id) AND r.system = p.system AND NOT r.deleted))
+		RETURNING p.system, p.kind, p.entity_id, p.lane`, system, entityID)
+	if err != nil {
+		return nil, fmt.Errorf("store.UnparkWaiting: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unwaiting])
+}

@@ -1,0 +1,569 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/shopspring/decimal"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// flowQueue is where flows run.
+const flowQueue = "flow"
+
+// flowWorker brings up to date what follows from a document: it looks at how things are, not at what has happened, so it may
+// run at any time, any number of times, in any order. Each document it makes bears its origin, which is a strong key, so that
+// there is never a second one; each stock movement bears an id of its own.
+type flowWorker struct {
+	river.WorkerDefaults[FlowArgs]
+	*Engine
+}
+
+func (w *flowWorker) Work(ctx context.Context, job *river.Job[FlowArgs]) error {
+	pol, _, err := w.applier.Policy(ctx, w.pool, 0)
+	if err != nil {
+		return err
+	}
+	if pol.Flows.As == "" {
+		return nil
+	}
+	f := &flow{Engine: w.Engine, pol: pol}
+	e, err := f.entity(ctx, job.Args.EntityID)
+	if err != nil || e == nil {
+		return err
+	}
+	// Everything about one order is done by one after the other: two payments must not both pay the same cent.
+	key := e.ID
+	for _, x := range []domain.Field{"order", "origin"} {
+		if id := e.Golden[x].Text(); id != "" {
+			key = id
+			break
+		}
+	}
+	if e.Kind == domain.KindStockLevel {
+		return f.stockLevel(ctx, e)
+	}
+	return store.Alone(ctx, w.pool, key, func() error {
+		if e, err = f.entity(ctx, e.ID); err != nil || e == nil { // as it is now
+			return err
+		}
+		return f.follow(ctx, e)
+	})
+}
+
+func (f *flow) follow(ctx context.Context, e *store.Entity) error {
+	switch e.Kind {
+	case domain.KindQuote:
+		return f.quote(ctx, e)
+	case domain.KindOrder:
+		return f.order(ctx, e)
+	case domain.KindInvoice:
+		return f.invoice(ctx, e)
+	case domain.KindCreditNote:
+		return f.creditNote(ctx, e)
+	case domain.KindPayment:
+		return f.payment(ctx, e)
+	default:
+		return nil
+	}
+}
+
+// flow is one run under one policy.
+type flow struct {
+	*Engine
+	pol *ownership.Policy
+}
+
+func (f *flow) on(name ownership.Flow) bool { return f.pol.Flows.On[name] }
+
+// entity reads an entity, following merges; nil if there is none.
+func (f *flow) entity(ctx context.Context, id string) (*store.Entity, error) {
+	if id == "" {
+		return nil, nil
+	}
+	id, err := store.Survivor(ctx, f.pool, id)
+	if domain.CodeOf(err) == domain.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	es, err := store.Entities(ctx, f.pool, []string{id})
+	if err != nil || len(es) == 0 {
+		return nil, err
+	}
+	return &es[0], nil
+}
+
+// made returns the document of the kind that was made from the origin, nil if there is none yet.
+func (f *flow) made(ctx context.Context, kind domain.Kind, origin string) (*store.Entity, error) {
+	ids, err := store.MadeFrom(ctx, f.pool, kind, origin)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return f.entity(ctx, ids[0])
+}
+
+func (f *flow) cause(e *store.Entity, flow ownership.Flow) change.Cause {
+	return change.Cause{Actor: "flow:" + string(flow), Source: change.FromFlow, CorrelationID: domain.NewID("cor")}
+}
+
+// make creates a document unless there is one of the origin, and returns it.
+func (f *flow) make(ctx context.Context, flow ownership.Flow, from *store.Entity, kind domain.Kind, fields domain.Values) (*store.Entity, error) {
+	made, err := f.made(ctx, kind, from.ID)
+	if err != nil || made != nil {
+		return made, err
+	}
+	fields["origin"] = domain.TextValue(from.ID)
+	for x, v := range fields {
+		if v.Empty() {
+			delete(fields, x)
+		}
+	}
+	res, err := f.applier.Edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: kind, Fields: fields, Cause: f.cause(from, flow)})
+	if err != nil {
+		return nil, err
+	}
+	if len(res.Refused) > 0 {
+		if res.EntityID != "" && res.Refused[0].Code == domain.Conflict { // somebody was faster, or it was entered by hand
+			return f.entity(ctx, res.EntityID)
+		}
+		return nil, f.stuckAt(ctx, flow, from, res.Refused[0])
+	}
+	f.log.InfoContext(ctx, "document made", "flow", string(flow), "entity", res.EntityID, "kind", kind, "names", []string{from.ID})
+	return f.entity(ctx, res.EntityID)
+}
+
+// set changes fields of a document for the flow's system; fields that are as they should be are left alone.
+func (f *flow) set(ctx context.Context, flow ownership.Flow, e *store.Entity, fields domain.Values) error {
+	want := domain.Values{}
+	for x, v := range fields {
+		if have := e.Golden[x]; have != v && !(have.Empty() && v.Empty()) {
+			if f.pol.Kind(e.Kind).Rule(x, e.Stage).Owner == f.pol.Flows.As || have.Empty() {
+				want[x] = v
+			}
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	res, err := f.applier.Edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: e.Kind, EntityID: e.ID, Fields: want, Cause: f.cause(e, flow)})
+	if err != nil {
+		return err
+	}
+	if len(res.Refused) > 0 && res.Refused[0].Code != domain.NotOwner { // its owner says something else, and wins
+		return f.stuckAt(ctx, flow, e, res.Refused[0])
+	}
+	return nil
+}
+
+// stuckAt opens a case: the flow cannot go on by itself. It is tried again with the next change of the document.
+func (f *flow) stuckAt(ctx context.Context, flow ownership.Flow, e *store.Entity, why *domain.Error) error {
+	return f.ask(ctx, e, "flow|"+string(flow)+"|"+e.ID, fmt.Sprintf("%s: %s cannot go on", change.NameOf(e.Golden), flow), why.Message,
+		"put the document right where it is entered; the flow goes on by itself")
+}
+
+// ask opens a case about a document, once.
+func (f *flow) ask(ctx context.Context, e *store.Entity, key, title, message, next string) error {
+	return store.OpenCase(ctx, f.pool, store.Case{ID: domain.NewID("case"), Kind: store.CaseFlow, EntityKind: e.Kind, EntityID: e.ID, DedupeKey: key,
+		Title: title, Detail: store.CaseDetail{Message: message, Next: next}, Choices: []string{change.ChoiceIgnore}})
+}
+
+// settled closes the case of a key: what it was about is no longer so.
+func (f *flow) settled(ctx context.Context, key string) error {
+	return store.CloseCaseByKey(ctx, f.pool, key, "no longer so")
+}
+
+// copied are the fields that a document hands on to one made from it.
+func copied(from *store.Entity) domain.Values {
+	v := domain.Values{}
+	for _, x := range []domain.Field{"customer", "currency", "taxMode", "lines", "notes"} {
+		v[x] = from.Golden[x]
+	}
+	// The lines as agreed, with the issuer's figures where it has given them: the same cents arrive in accounting.
+	for _, x := range []domain.Field{"subtotal", "taxTotal", "rounding", "total"} {
+		v[x] = from.Golden[x]
+	}
+	v["reference"] = from.Golden["number"]
+	return v
+}
+
+// quote: an accepted quote becomes a draft invoice.
+func (f *flow) quote(ctx context.Context, q *store.Entity) error {
+	if !f.on(ownership.QuoteToInvoice) || q.Stage != "ACCEPTED" && q.Stage != "INVOICED" || q.Golden["lines"].Empty() {
+		return nil
+	}
+	fields := copied(q)
+	fields["stage"] = domain.TextValue("DRAFT")
+	fields["issueDate"] = today()
+	if fields["reference"].Empty() {
+		fields["reference"] = q.Golden["title"]
+	}
+	_, err := f.make(ctx, ownership.QuoteToInvoice, q, domain.KindInvoice, fields)
+	return err
+}
+
+func today() domain.Value { return domain.TextValue(time.Now().In(sydney).Format(time.DateOnly)) }
+
+// sydney is where documents are dated that Datum makes.
+var sydney = func() *time.Location {
+	if l, err := time.LoadLocation("Australia/Sydney"); err == nil {
+		return l
+	}
+	return time.FixedZone("AEST", 10*60*60)
+}()
+
+// order: a confirmed order commits stock; once something is paid it becomes an invoice, which its payments pay.
+func (f *flow) order(ctx context.Context, o *store.Entity) error {
+	if f.on(ownership.OrderToStock) {
+		if err := f.commit(ctx, o); err != nil {
+			return err
+		}
+	}
+	status := o.Golden["paymentStatus"].Text()
+	if !f.on(ownership.OrderToInvoice) || status == "" || status == "UNPAID" || o.Stage == "DRAFT" || o.Golden["lines"].Empty() {
+		return nil
+	}
+	inv, err := f.made(ctx, domain.KindInvoice, o.ID)
+	if err != nil {
+		return err
+	}
+	if inv == nil {
+		if o.Stage == "CANCELLED" {
+			return nil // never invoiced, nothing to take back
+		}
+		fields := copied(o)
+		fields["stage"] = domain.TextValue("AUTHORISED")
+		fields["issueDate"] = o.Golden["orderDate"]
+		if fields["issueDate"].Empty() {
+			fields["issueDate"] = today()
+		}
+		fields["dueDate"] = fields["issueDate"]
+		if inv, err = f.make(ctx, ownership.OrderToInvoice, o, domain.KindInvoice, fields); err != nil || inv == nil {
+			return err
+		}
+	} else if err := f.edited(ctx, o, inv); err != nil {
+		return err
+	}
+	// Payments and refunds of the order may have come before it.
+	for _, kind := range []domain.Kind{domain.KindPayment, domain.KindCreditNote} {
+		ids, err := store.OfOrder(ctx, f.pool, kind, o.ID)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			e, err := f.entity(ctx, id)
+			if err != nil {
+				return err
+			}
+			if kind == domain.KindPayment {
+				err = f.pay(ctx, e, o, inv)
+			} else {
+				err = f.credit(ctx, e, o, inv)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// edited tells a person that an order was changed after it was invoiced: an issued invoice is not rewritten.
+func (f *flow) edited(ctx context.Context, o, inv *store.Entity) error {
+	key := "edited|" + o.ID
+	refunded, total := domain.Amount(o.Golden["amountRefunded"]), domain.Amount(o.Golden["total"])
+	was := domain.Amount(inv.Golden["total"])
+	// The shop shows what is left after a refund, or what there was before it.
+	if inv.Stage == "VOIDED" || total.Equal(was) || total.Add(refunded).Equal(was) || near(total, was) || near(total.Add(refunded), was) {
+		return f.settled(ctx, key)
+	}
+	if inv.Stage == "DRAFT" {
+		return f.set(ctx, ownership.OrderToInvoice, inv, copied(o))
+	}
+	return f.ask(ctx, o, key, fmt.Sprintf("order %s was changed after it was invoiced", o.Golden["number"].Text()),
+		fmt.Sprintf("the order is %s now, and invoice %s was issued over %s", total.StringFixed(2), inv.Golden["number"].Text(), was.StringFixed(2)),
+		"issue a credit note or a further invoice over the difference in accounting")
+}
+
+// near allows for the two lawful ways of rounding GST.
+func near(a, b decimal.Decimal) bool { return a.Sub(b).Abs().LessThanOrEqual(decimal.New(5, -2)) }
+
+// invoice: what is paid shows on what the invoice was made from.
+func (f *flow) invoice(ctx context.Context, inv *store.Entity) error {
+	from, err := f.entity(ctx, inv.Golden["origin"].Text())
+	if err != nil || from == nil {
+		return err
+	}
+	if from.Kind == domain.KindOrder {
+		// Its payments may have waited for the invoice to be issued.
+		if err := f.order(ctx, from); err != nil {
+			return err
+		}
+	}
+	if !f.on(ownership.PaymentToStatus) {
+		return nil
+	}
+	total, paid, credited := domain.Amount(inv.Golden["total"]), domain.Amount(inv.Golden["amountPaid"]), domain.Amount(inv.Golden["amountCredited"])
+	status := "UNPAID"
+	switch covered := paid.Add(credited); {
+	case inv.Stage == "PAID" || total.IsPositive() && covered.GreaterThanOrEqual(total):
+		status = "PAID"
+	case covered.IsPositive():
+		status = "PARTIALLY_PAID"
+	}
+	fields := domain.Values{"paymentStatus": domain.TextValue(status)}
+	if from.Kind == domain.KindOrder && !inv.Golden["amountPaid"].Empty() {
+		fields["amountPaid"] = inv.Golden["amountPaid"]
+	}
+	return f.set(ctx, ownership.PaymentToStatus, from, fields)
+}
+
+// payment: a payment of an order pays the order's invoice.
+func (f *flow) payment(ctx context.Context, p *store.Entity) error {
+	o, err := f.entity(ctx, p.Golden["order"].Text())
+	if err != nil || o == nil || !f.on(ownership.OrderToInvoice) {
+		return err
+	}
+	inv, err := f.made(ctx, domain.KindInvoice, o.ID)
+	if err != nil || inv == nil {
+		return err // the order's own flow comes back to it
+	}
+	return f.pay(ctx, p, o, inv)
+}
+
+// pay says what a payment pays: the order's invoice as far as it is open, in the order in which payments were made, so that
+// partial payments add up and nothing is paid twice. What is left over is for a person.
+func (f *flow) pay(ctx context.Context, p, o, inv *store.Entity) error {
+	if p.Stage == "VOIDED" || !p.Golden["allocations"].Empty() {
+		return nil
+	}
+	if p.Golden["direction"].Text() == "REFUNDED" {
+		return f.refund(ctx, p, o)
+	}
+	allocated, err := store.AllocatedTo(ctx, f.pool, inv.ID)
+	if err != nil {
+		return err
+	}
+	amount := domain.Amount(p.Golden["amount"])
+	open := domain.Amount(inv.Golden["total"]).Sub(allocated)
+	pays := decimal.Min(amount, open)
+	if near(amount, open) && amount.GreaterThan(open) {
+		pays = open // the cent of another rounding is nobody's money
+	}
+	if over := amount.Sub(pays); over.IsPositive() && !near(amount, open) {
+		err := f.ask(ctx, p, "overpaid|"+p.ID, fmt.Sprintf("order %s is overpaid by %s", o.Golden["number"].Text(), over.StringFixed(2)),
+			fmt.Sprintf("%s was received and %s of invoice %s was open", amount.StringFixed(2), open.StringFixed(2), inv.Golden["number"].Text()),
+			"refund the difference in the shop, or record it as an overpayment in accounting")
+		if err != nil {
+			return err
+		}
+	}
+	if !pays.IsPositive() {
+		return nil
+	}
+	return f.set(ctx, ownership.OrderToInvoice, p, domain.Values{
+		"customer":    inv.Golden["customer"],
+		"allocations": domain.ValueOf([]domain.Allocation{{Invoice: inv.ID, Amount: pays.String()}})})
+}
+
+// refund says what money given back pays: the credit notes of the order as far as they are open.
+func (f *flow) refund(ctx context.Context, p, o *store.Entity) error {
+	ids, err := store.OfOrder(ctx, f.pool, domain.KindCreditNote, o.ID)
+	if err != nil {
+		return err
+	}
+	left := domain.Amount(p.Golden["amount"])
+	var as []domain.Allocation
+	for _, id := range ids {
+		c, err := f.entity(ctx, id)
+		if err != nil {
+			return err
+		}
+		allocated, err := store.AllocatedTo(ctx, f.pool, id)
+		if err != nil {
+			return err
+		}
+		spent := decimal.Zero // what the credit note itself has taken off invoices
+		for _, a := range domain.AllocationsOf(c.Golden["allocations"]) {
+			d, _ := decimal.NewFromString(a.Amount)
+			spent = spent.Add(d)
+		}
+		open := domain.Amount(c.Golden["total"]).Sub(allocated).Sub(spent)
+		if pays := decimal.Min(left, open); pays.IsPositive() {
+			as = append(as, domain.Allocation{CreditNote: id, Amount: pays.String()})
+			left = left.Sub(pays)
+		}
+	}
+	if len(as) == 0 {
+		return nil // the credit note's own flow comes back to it
+	}
+	customer := o.Golden["customer"]
+	return f.set(ctx, ownership.RefundToCreditNote, p, domain.Values{"customer": customer, "allocations": domain.ValueOf(as)})
+}
+
+// creditNote: a refund of an order credits the order's invoice.
+func (f *flow) creditNote(ctx context.Context, c *store.Entity) error {
+	o, err := f.entity(ctx, c.Golden["order"].Text())
+	if err != nil || o == nil {
+		return err
+	}
+	inv, err := f.made(ctx, domain.KindInvoice, o.ID)
+	if err != nil || inv == nil {
+		return err
+	}
+	return f.credit(ctx, c, o, inv)
+}
+
+// credit says what a credit note credits: the invoice as far as it is not paid; what is paid is given back by the refund's
+// payment, which then pays the credit note.
+func (f *flow) credit(ctx context.Context, c, o, inv *store.Entity) error {
+	if !f.on(ownership.RefundToCreditNote) || c.Stage == "VOIDED" || c.Stage == "DRAFT" {
+		return nil
+	}
+	if f.on(ownership.OrderToStock) {
+		if err := f.restock(ctx, c, o); err != nil {
+			return err
+		}
+	}
+	fields := domain.Values{"invoice": domain.TextValue(inv.ID), "customer": inv.Golden["customer"]}
+	if c.Golden["allocations"].Empty() {
+		allocated, err := store.AllocatedTo(ctx, f.pool, inv.ID)
+		if err != nil {
+			return err
+		}
+		paid, err := store.PaidOf(ctx, f.pool, o.ID)
+		if err != nil {
+			return err
+		}
+		open := domain.Amount(inv.Golden["total"]).Sub(decimal.Max(allocated, paid))
+		if take := decimal.Min(open, domain.Amount(c.Golden["total"])); take.IsPositive() && !near(take, decimal.Zero) {
+			fields["allocations"] = domain.ValueOf([]domain.Allocation{{Invoice: inv.ID, Amount: take.String()}})
+		}
+	}
+	if err := f.set(ctx, ownership.RefundToCreditNote, c, fields); err != nil {
+		return err
+	}
+	ids, err := store.OfOrder(ctx, f.pool, domain.KindPayment, o.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		p, err := f.entity(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.Stage != "VOIDED" && p.Golden["allocations"].Empty() && p.Golden["direction"].Text() == "REFUNDED" {
+			if err := f.refund(ctx, p, o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// goods are the quantities of products in lines.
+func goods(v domain.Value) map[string]decimal.Decimal {
+	q := map[string]decimal.Decimal{}
+	for _, l := range domain.LinesOf(v) {
+		if l.Product == "" || l.Quantity == "" {
+			continue
+		}
+		if d, err := decimal.NewFromString(l.Quantity); err == nil {
+			q[l.Product] = q[l.Product].Add(d)
+		}
+	}
+	return q
+}
+
+// commit promises the goods of a confirmed order, and takes the promise back when it is called off. The movement of an order
+// and product bears their names: however often this runs it is made once, and what has changed since is a movement more.
+func (f *flow) commit(ctx context.Context, o *store.Entity) error {
+	want, off := goods(o.Golden["lines"]), o.Stage == "CANCELLED" || o.Stage == "DRAFT"
+	if off {
+		want = nil
+	}
+	levels, err := store.Promise(ctx, f.pool, o.ID, o.Golden["location"].Text(), want, off, domain.Correlation(ctx))
+	if err != nil {
+		return err
+	}
+	for _, id := range levels {
+		if err := f.level(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restock brings goods of a refund back. What was not sent yet is no longer in the order's lines, and so no longer promised.
+func (f *flow) restock(ctx context.Context, c, o *store.Entity) error {
+	if o.Golden["fulfilmentStatus"].Text() != "FULFILLED" {
+		return nil
+	}
+	levels, err := store.Restock(ctx, f.pool, c.ID, o.Golden["location"].Text(), goods(c.Golden["lines"]), domain.Correlation(ctx))
+	if err != nil {
+		return err
+	}
+	for _, id := range levels {
+		if err := f.level(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// level looks at a stock level anew after a movement.
+func (f *flow) level(ctx context.Context, id string) error {
+	e, err := f.entity(ctx, id)
+	if err != nil || e == nil {
+		return err
+	}
+	return f.stockLevel(ctx, e)
+}
+
+// stockLevel books what the inventory has reported as movements, works out what may still be sold, and tells people when more
+// is promised than there is.
+func (f *flow) stockLevel(ctx context.Context, e *store.Entity) error {
+	if !f.on(ownership.OrderToStock) {
+		return nil
+	}
+	sum, err := store.Book(ctx, f.pool, e.ID)
+	if err != nil {
+		return err
+	}
+	// Goods that came back are told to the inventory as its new count, until it confirms that.
+	owner := f.pol.Kind(e.Kind).Rule("onHand", e.Stage).Owner
+	if sum.Unreported.IsPositive() && e.Provenance["onHand"].Why != string(ownership.ByPin) {
+		res, err := f.applier.Edit(ctx, change.Edit{System: owner, Kind: e.Kind, EntityID: e.ID,
+			Fields: domain.Values{"onHand": domain.TextValue(sum.OnHand.String())}, Cause: f.cause(e, ownership.OrderToStock)})
+		if err != nil {
+			return err
+		}
+		if len(res.Refused) > 0 {
+			return f.stuckAt(ctx, ownership.OrderToStock, e, res.Refused[0])
+		}
+	}
+	free := sum.OnHand.Sub(sum.Committed)
+	if f.pol.Kind(e.Kind).Rule("available", e.Stage).Owner == f.pol.Flows.As {
+		if err := f.set(ctx, ownership.OrderToStock, e, domain.Values{"available": domain.TextValue(decimal.Max(free, decimal.Zero).String())}); err != nil {
+			return err
+		}
+	}
+	key := "oversold|" + e.ID
+	if !free.IsNegative() && !sum.OnHand.IsNegative() {
+		return f.settled(ctx, key)
+	}
+	p, err := f.entity(ctx, e.Golden["product"].Text())
+	if err != nil || p == nil {
+		return err
+	}
+	return f.ask(ctx, e, key, fmt.Sprintf("%s is oversold by %s", change.NameOf(p.Golden), free.Neg().String()),
+		fmt.Sprintf("%s on hand and %s promised", sum.OnHand.String(), sum.Committed.String()),
+		"buy or make more, or cancel orders; this closes by itself when there is enough")
+}
