@@ -4,8 +4,9 @@ import "datum/domain/money"
 
 // Values that several kinds share.
 var (
-	statuses = []string{"ACTIVE", "ARCHIVED"}
-	taxModes = []string{string(money.Inclusive), string(money.Exclusive), string(money.NoTax)}
+	statuses        = []string{"ACTIVE", "ARCHIVED"}
+	paymentStatuses = []string{"UNPAID", "PARTIALLY_PAID", "PAID", "PARTIALLY_REFUNDED", "REFUNDED"}
+	taxModes        = []string{string(money.Inclusive), string(money.Exclusive), string(money.NoTax)}
 )
 
 // taxCodes are the codes of one side, with those of both.
@@ -80,6 +81,7 @@ var quoteKind = KindInfo{Kind: KindQuote, Prefix: "quo", StageField: "stage", St
 	{Name: "reference", Type: TypeText},
 	{Name: "notes", Type: TypeLongText},
 	{Name: "salesOwner", Type: TypeText},
+	{Name: "paymentStatus", Type: TypeEnum, Enum: paymentStatuses},
 	{Name: "tags", Type: TypeTags},
 	{Name: "origin", Type: TypeText},
 	{Name: "customFields", Type: TypeCustomFields},
@@ -91,7 +93,7 @@ var orderKind = KindInfo{Kind: KindOrder, Prefix: "ord", StageField: "stage", St
 	{Name: "number", Type: TypeText},
 	{Name: "customer", Type: TypeRef, Ref: KindCustomer},
 	{Name: "stage", Type: TypeEnum, Enum: orderStages},
-	{Name: "paymentStatus", Type: TypeEnum, Enum: []string{"UNPAID", "PARTIALLY_PAID", "PAID", "PARTIALLY_REFUNDED", "REFUNDED"}},
+	{Name: "paymentStatus", Type: TypeEnum, Enum: paymentStatuses},
 	{Name: "fulfilmentStatus", Type: TypeEnum, Enum: []string{"UNFULFILLED", "PARTIAL", "FULFILLED"}},
 	{Name: "orderDate", Type: TypeDate},
 	{Name: "location", Type: TypeRef, Ref: KindLocation},

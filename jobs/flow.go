@@ -145,20 +145,23 @@ func (f *flow) set(ctx context.Context, flow ownership.Flow, e *store.Entity, fi
 	want := domain.Values{}
 	for x, v := range fields {
 		if have := e.Golden[x]; have != v && !(have.Empty() && v.Empty()) {
-			if f.pol.Kind(e.Kind).Rule(x, e.Stage).Owner == f.pol.Flows.As || have.Empty() {
-				want[x] = v
-			}
+			want[x] = v
 		}
 	}
 	if len(want) == 0 {
 		return nil
 	}
-	res, err := f.applier.Edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: e.Kind, EntityID: e.ID, Fields: want, Cause: f.cause(e, flow)})
-	if err != nil {
-		return err
-	}
-	if len(res.Refused) > 0 && res.Refused[0].Code != domain.NotOwner { // its owner says something else, and wins
-		return f.stuckAt(ctx, flow, e, res.Refused[0])
+	for len(want) > 0 {
+		res, err := f.applier.Edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: e.Kind, EntityID: e.ID, Fields: want, Quiet: true, Cause: f.cause(e, flow)})
+		if err != nil || len(res.Refused) == 0 {
+			return err
+		}
+		for _, r := range res.Refused {
+			if r.Code != domain.NotOwner || want[r.Field] == "" {
+				return f.stuckAt(ctx, flow, e, r)
+			}
+			delete(want, r.Field) // its owner says something else, and wins
+		}
 	}
 	return nil
 }
@@ -442,7 +445,13 @@ func (f *flow) credit(ctx context.Context, c, o, inv *store.Entity) error {
 		if err != nil {
 			return err
 		}
-		open := domain.Amount(inv.Golden["total"]).Sub(decimal.Max(allocated, paid))
+		// The order knows what was paid before its payments have arrived.
+		paid = decimal.Max(allocated, paid, domain.Amount(o.Golden["amountPaid"]))
+		switch o.Golden["paymentStatus"].Text() {
+		case "PAID", "PARTIALLY_REFUNDED", "REFUNDED":
+			paid = domain.Amount(inv.Golden["total"])
+		}
+		open := domain.Amount(inv.Golden["total"]).Sub(paid)
 		if take := decimal.Min(open, domain.Amount(c.Golden["total"])); take.IsPositive() && !near(take, decimal.Zero) {
 			fields["allocations"] = domain.ValueOf([]domain.Allocation{{Invoice: inv.ID, Amount: take.String()}})
 		}

@@ -28,6 +28,8 @@ type Edit struct {
 	ExpectedVersion int64
 	// IdempotencyKey makes a repeat of the same request answer as the first time; "" is none. Principal names whose key it is.
 	IdempotencyKey, Principal string
+	// Quiet leaves out the history of fields that are refused because somebody else owns them: nobody has asked for them.
+	Quiet bool
 	Cause
 }
 
@@ -258,7 +260,7 @@ func (r *run) update(e Edit, res *Result) error {
 		v, g := e.Fields[f], s.res.Fields[f]
 		rule := s.kp.Rule(f, s.res.Stage)
 		switch {
-		case rule.Owner == e.System && native:
+		case native && (rule.Owner == e.System || s.speaksFor(e.System, rule)):
 			contributed[f] = v
 		case equal(v, g.Value):
 			if native && s.variesFrom(e.System, f, v) {
@@ -278,6 +280,10 @@ func (r *run) update(e Edit, res *Result) error {
 	}
 	if len(res.Refused) > 0 {
 		// Whole or not at all: pins that were set are taken back, only the history rows of the refusals stay.
+		if e.Quiet {
+			r.batch = &pgx.Batch{}
+			return nil
+		}
 		r.keepOnlyRefusals(st, res.Refused, e)
 		return nil
 	}
@@ -300,6 +306,22 @@ func (r *run) update(e Edit, res *Result) error {
 	*res = out.Result
 	res.Proposed, res.Cases = proposed, append(cases, res.Cases...)
 	return err
+}
+
+// speaksFor reports whether the system's word counts because the owner has no part in this entity: it has no record of it, is
+// never sent one, and the system is the first after it that has.
+func (s *settlement) speaksFor(system string, rule ownership.Rule) bool {
+	if c := s.kp.Replicate[rule.Owner]; c != "" && c != ownership.Never || s.pol.Adapter(rule.Owner) == ownership.Native {
+		return false
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(s.st.Records, func(r *store.Record) bool { return r.System == name && !r.Deleted })
+	}
+	if has(rule.Owner) {
+		return false
+	}
+	i := slices.IndexFunc(rule.Fallback, has)
+	return i >= 0 && rule.Fallback[i] == system
 }
 
 // variesFrom reports whether the system's record says something other than v.
