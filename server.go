@@ -81,7 +81,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum mapping VENDOR                  which vendor field is which canonical field
-  datum import --system ops FILE.csv    customers from a CSV file, by the same rules as the API
+  datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum sim hubspot|myob|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
   datum version
 

@@ -189,8 +189,12 @@ func TestOrderToCash(t *testing.T) {
 		var p1, p2, back, note string
 		parts := []func(){
 			func() { s.edit("till", domain.KindOrder, o, fields("stage", "CONFIRMED", "paymentStatus", "PAID")) },
-			func() { p1 = s.edit("till", domain.KindPayment, p1, fields("order", o, "amount", aud("20"), "date", "2026-03-02")) },
-			func() { p2 = s.edit("till", domain.KindPayment, p2, fields("order", o, "amount", aud("13"), "date", "2026-03-03")) },
+			func() {
+				p1 = s.edit("till", domain.KindPayment, p1, fields("order", o, "amount", aud("20"), "date", "2026-03-02"))
+			},
+			func() {
+				p2 = s.edit("till", domain.KindPayment, p2, fields("order", o, "amount", aud("13"), "date", "2026-03-03"))
+			},
 			func() {
 				note = s.edit("till", domain.KindCreditNote, note, fields("order", o, "customer", s.customer, "stage", "AUTHORISED", "lines", s.lines("1"), "reason", "dented"))
 			},

@@ -23,11 +23,24 @@ type Simulator interface {
 	Close()
 }
 
-// Fixture says how to run the suite against one adapter. Everything is required unless it says otherwise.
+// Fixture says how to run the suite against one kind of one adapter. Everything is required unless it says otherwise.
 type Fixture struct {
 	Vendor adapters.Vendor
 	Kind   domain.Kind
-	// New returns a fresh simulator whose limits are out of the way. The suite closes it.
+	// Immutable says that a record of the kind cannot be changed once it is made, only its stage (a payment is voided): fields
+	// are tried out on new records, every change of another field must be refused, and people only make new objects.
+	Immutable bool
+	// ReadOnly says that the kind is only read: every write must be Unsupported. Golden, Required, Refused and VendorOnly
+	// are not needed, and NameField need not be writable.
+	ReadOnly bool
+	// Silent says that the vendor sends no webhooks about the kind, though the adapter is a Notifier for others.
+	Silent bool
+	// OnePage says that the vendor lists the kind in one answer, however many there are.
+	OnePage bool
+	// CreateMethod is the HTTP method of the call that creates a record; default POST.
+	CreateMethod string
+	// New returns a fresh simulator whose limits are out of the way, holding the records that Golden's values refer to and none
+	// of Type. The suite closes it.
 	New func() Simulator
 	// Settings returns the account settings for the simulator's credentials. Make pages small (5 or so) where
 	// they can be, so that few records need several; else raise Crowd.
@@ -51,10 +64,12 @@ type Fixture struct {
 	// VendorOnly are properties that a person can set and Datum does not carry; a write must leave them as they are.
 	VendorOnly map[string]any
 
-	// Golden returns the golden values of the n-th of many different customers, with a name, an e-mail address and an ABN
-	// if those are carried.
+	// Golden returns the golden values of the n-th of many different records, with NameField and the strong keys by which
+	// a Finder finds them (of customers a name, an e-mail address and an ABN). A mapping without IDField has at least one.
 	Golden func(n int) domain.Values
-	// Values replaces the suite's values for a field in the round trip.
+	// Values replaces the suite's values for a field in the round trip. It is needed for references and allocations, and for
+	// stages, which are written in the order given; fields are tried in the order of the mapping. An empty list leaves a
+	// field out that cannot be told apart from another.
 	Values map[domain.Field][]domain.Value
 	// Required are fields that the vendor does not let go empty.
 	Required []domain.Field
@@ -64,6 +79,9 @@ type Fixture struct {
 	// SignsTime says that the vendor signs the time of a webhook, so that one that comes late is refused. Otherwise every
 	// signal must have a DedupeKey.
 	SignsTime bool
+	// Unsigned says that the vendor signs nothing and identifies no event: a header that was agreed on is all there is. A forged
+	// body and a replay are then not noticed; both lead to one more look at the object and to nothing else.
+	Unsigned bool
 	// Merges says that the simulator's people can merge objects of Type.
 	Merges bool
 	// Crowd is a number of objects that needs several pages; default 12.
@@ -78,6 +96,9 @@ func Run(t *testing.T, f Fixture) {
 	if f.NameField == "" {
 		f.NameField = "legalName"
 	}
+	if f.CreateMethod == "" {
+		f.CreateMethod = http.MethodPost
+	}
 	if f.Crowd == 0 {
 		f.Crowd = 12
 	}
@@ -88,6 +109,7 @@ func Run(t *testing.T, f Fixture) {
 		"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
 		"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
 		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "check": check,
+		"immutable": immutable, "read only": readOnly,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,10 +148,17 @@ func (f Fixture) check(t *testing.T) {
 			t.Errorf("the row for %s has no path or no Get", r.Field)
 		}
 	}
-	if !slices.Contains(m.Writable(), f.NameField) {
+	switch {
+	case f.ReadOnly:
+		if w := m.Writable(); len(w) > 0 {
+			t.Errorf("the kind is only read, yet the mapping can write %v", w)
+		}
+		if m.Row(f.NameField) == nil {
+			t.Errorf("the name field %s is not carried", f.NameField)
+		}
+	case !slices.Contains(m.Writable(), f.NameField):
 		t.Errorf("the name field %s is not writable", f.NameField)
-	}
-	if len(f.Refused) == 0 {
+	case len(f.Refused) == 0:
 		t.Error("the fixture names no value that the vendor refuses")
 	}
 }
@@ -157,7 +186,7 @@ func abilities(e *env) {
 // need ends the case if the fixture does not ask for the ability; that it is there if asked for is a case of its own.
 func (e *env) need(ability string) bool {
 	e.t.Helper()
-	if !e.f.has(ability) {
+	if !e.f.has(ability) || e.f.ReadOnly && ability == "Writer" || e.f.Silent && ability == "Notifier" {
 		return false
 	}
 	if reflect.ValueOf(e.ab).FieldByName(ability).IsNil() {

@@ -39,11 +39,9 @@ func (e *env) operations(r domain.Record, w adapters.Write) []operation {
 		}})
 	}
 	if e.need("Writer") {
-		n := 0
 		ops = append(ops, operation{name: "Write", writes: true, call: func(ctx context.Context) error {
-			n++
-			name := domain.TextValue(fmt.Sprintf("Faulty %d Pty Ltd", n))
-			outs := e.ab.Writer.Write(ctx, []adapters.Write{e.update(r, w.CanonicalID, domain.Values{e.f.NameField: name})})
+			name := e.another(nil).Values[e.f.NameField]
+			outs := e.ab.Writer.Write(ctx, []adapters.Write{e.change(r, w.CanonicalID, domain.Values{e.f.NameField: name})})
 			if len(outs) != 1 {
 				return fmt.Errorf("%d outcomes for one write", len(outs))
 			}
@@ -55,11 +53,11 @@ func (e *env) operations(r domain.Record, w adapters.Write) []operation {
 
 // subject is a record to try operations on.
 func (e *env) subject() (domain.Record, adapters.Write) {
-	if e.f.has("Writer") {
+	if e.f.has("Writer") && !e.f.ReadOnly {
 		return e.create(0)
 	}
 	id := e.person("", e.f.Named("Subject Pty Ltd"))
-	return e.fetch(id), adapters.Write{CanonicalID: domain.NewID("cus")}
+	return e.fetch(id), adapters.Write{CanonicalID: e.newID()}
 }
 
 // errorClasses: every status becomes the error with its code and Retry-After, in one attempt.

@@ -48,6 +48,22 @@ func values(fi domain.FieldInfo) []domain.Value {
 		return []domain.Value{domain.ValueOf([]string{"trade"}), domain.ValueOf([]string{"VIP", "o'brien", "père"})}
 	case domain.TypeMoney:
 		return []domain.Value{`{"amount":"12500.00","currency":"AUD"}`, `{"amount":"0.05","currency":"AUD"}`}
+	case domain.TypeDecimal:
+		return text("3", "0.5", "1250.25")
+	case domain.TypeDate:
+		return text("2026-03-31", "2027-02-28")
+	case domain.TypeTime:
+		return text("2026-03-31T10:00:00Z")
+	case domain.TypeLines:
+		return []domain.Value{
+			domain.ValueOf([]domain.Line{{Description: "Delivery to site", Quantity: "1", UnitPrice: "49.5", TaxCode: "GST"}}),
+			domain.ValueOf([]domain.Line{
+				{Description: "O'Brien's \"special\" – 50%\nsecond line", Quantity: "2.5", UnitPrice: "19.95", TaxCode: "GST"},
+				{Description: "Bread", Quantity: "12", UnitPrice: "3", TaxCode: "GST_FREE"},
+				{Description: "Cable, per metre", Quantity: "30", UnitPrice: "0.3333", TaxCode: "GST"},
+			}),
+			domain.ValueOf([]domain.Line{{Description: "Less", Quantity: "4", UnitPrice: "25", DiscountRate: "10", TaxCode: "GST"}}),
+		}
 	case domain.TypeCurrency:
 		return text("AUD", "NZD")
 	case domain.TypePaymentTerms:

@@ -17,11 +17,15 @@ func roundTrip(e *env) {
 	}
 	ki, _ := e.f.Kind.Info()
 	r, w := e.create(0)
+	n := 1
 	for _, field := range e.m.Writable() {
 		fi, _ := ki.Field(field)
 		vs, given := e.f.Values[field]
 		if !given {
 			vs = values(fi)
+		}
+		if given && len(vs) == 0 {
+			continue
 		}
 		if !slices.ContainsFunc(vs, func(v domain.Value) bool { return !v.Empty() }) {
 			e.t.Errorf("%s: there is no value to write", field)
@@ -36,16 +40,24 @@ func roundTrip(e *env) {
 				e.t.Errorf("%s: the suite's value is not canonical: %s %v", what, norm, issues)
 				continue
 			}
-			out := e.write(e.update(r, w.CanonicalID, domain.Values{field: v}))
+			write := e.change(r, w.CanonicalID, domain.Values{field: v})
+			if field == ki.StageField {
+				write = e.update(r, w.CanonicalID, domain.Values{field: v})
+			}
+			out := e.write(write)
 			if !e.is("write "+what, out.Err) {
 				continue
+			}
+			if write.ExternalID == "" {
+				n++
+				r, w = out.Record, write
 			}
 			e.same("answer to "+what, out.Record, domain.Values{field: v})
 			r = e.fetch(r.ExternalID)
 			e.same("fetch after "+what, r, domain.Values{field: v})
 		}
 	}
-	e.holds("after updates", 1)
+	e.holds("after updates", n)
 }
 
 // refusedValues: what the vendor cannot hold is refused, by name, and nothing is changed or cut short.
@@ -55,13 +67,13 @@ func refusedValues(e *env) {
 	}
 	r, w := e.create(0)
 	for field, v := range e.f.Refused {
-		out := e.write(e.update(r, w.CanonicalID, domain.Values{field: v}))
+		out := e.write(e.change(r, w.CanonicalID, domain.Values{field: v}))
 		if e.is(fmt.Sprintf("%s = %.60s", field, v), out.Err, domain.Invalid) && domain.AsError(out.Err).Message == "" {
 			e.t.Errorf("%s: the refusal says nothing", field)
 		}
 	}
 	for _, field := range e.f.Required {
-		out := e.write(e.update(r, w.CanonicalID, domain.Values{field: domain.Null}))
+		out := e.write(e.change(r, w.CanonicalID, domain.Values{field: domain.Null}))
 		if fit := e.m.Fit(domain.Values{field: domain.Null})[field]; out.Err == nil && fit.Empty() {
 			e.t.Errorf("%s is required, yet it went empty", field)
 		}
@@ -74,7 +86,7 @@ func refusedValues(e *env) {
 	}
 	for _, field := range e.m.Fields() {
 		if row := e.m.Row(field); row.Set == nil {
-			out := e.write(e.update(r, w.CanonicalID, domain.Values{field: domain.TextValue("x")}))
+			out := e.write(e.change(r, w.CanonicalID, domain.Values{field: domain.TextValue("x")}))
 			e.is("write of read-only "+string(field), out.Err, domain.Unsupported)
 		}
 	}
@@ -98,7 +110,7 @@ func ownWrite(e *env) {
 	r := out.Record
 	compare := func(what string, x domain.Record) {
 		e.same(what, x, w.Values)
-		if x.CanonicalID != w.CanonicalID {
+		if !e.isOf(x, w) {
 			e.t.Errorf("%s: canonical id %q, want %q", what, x.CanonicalID, w.CanonicalID)
 		}
 		for f := range r.Values {
@@ -124,8 +136,11 @@ func ownWrite(e *env) {
 		return false
 	})
 	e.holds("after one write", 1)
+	if e.f.Immutable {
+		return
+	}
 	out = e.write(e.update(r, w.CanonicalID, domain.Values{e.f.NameField: e.golden(2)[e.f.NameField]}))
-	if e.is("update", out.Err) && (out.Created || out.Record.ExternalID != r.ExternalID || out.Record.CanonicalID != w.CanonicalID) {
+	if e.is("update", out.Err) && (out.Created || out.Record.ExternalID != r.ExternalID || out.Record.CanonicalID != r.CanonicalID) {
 		e.t.Errorf("an update returned created %v, id %s, canonical id %s", out.Created, out.Record.ExternalID, out.Record.CanonicalID)
 	}
 }
@@ -149,7 +164,7 @@ func sameKey(e *env) {
 
 // partialWrite: a write touches the fields that it names and nothing else, neither ours nor the vendor's own.
 func partialWrite(e *env) {
-	if !e.need("Writer") {
+	if !e.need("Writer") || e.f.Immutable {
 		return
 	}
 	r, w := e.create(0)
@@ -200,25 +215,25 @@ func unknownOutcome(e *env) {
 		fault object
 		done  bool
 	}{
-		{object{"kind": "reset", "method": "POST", "count": 1}, true},
-		{object{"kind": "reset_before", "method": "POST", "count": 1}, false},
-		{object{"kind": "status", "status": 503, "afterCommit": true, "method": "POST", "count": 1}, true},
+		{object{"kind": "reset", "method": e.f.CreateMethod, "count": 1}, true},
+		{object{"kind": "reset_before", "method": e.f.CreateMethod, "count": 1}, false},
+		{object{"kind": "status", "status": 503, "afterCommit": true, "method": e.f.CreateMethod, "count": 1}, true},
 	} {
 		what := fmt.Sprint(c.fault["kind"], " ", c.fault["status"])
 		w := e.newWrite(n)
 		e.fault(c.fault)
 		out := e.write(w)
 		if e.fired() != 1 {
-			e.t.Fatalf("%s: the fault did not meet the write: is Fixture.Path a part of its path, and is it a POST?", what)
+			e.t.Fatalf("%s: the fault did not meet the write: is Fixture.Path a part of its path, and is it a %s?", what, e.f.CreateMethod)
 		}
 		e.clear()
 		e.is(what, out.Err, domain.Unknown, domain.Unavailable)
-		found, err := e.ab.Finder.Find(e.t.Context(), e.f.Kind, []adapters.Query{{CanonicalID: w.CanonicalID}})
+		found, err := e.ab.Finder.Find(e.t.Context(), e.f.Kind, []adapters.Query{e.query(w)})
 		if !e.is(what+": find", err) || len(found) != 1 {
 			e.t.Fatalf("%s: %d answers to one query", what, len(found))
 		}
 		switch {
-		case c.done && (len(found[0]) != 1 || found[0][0].CanonicalID != w.CanonicalID):
+		case c.done && (len(found[0]) != 1 || !e.isOf(found[0][0], w)):
 			e.t.Errorf("%s: the record is there but the look-up finds %d", what, len(found[0]))
 		case !c.done && len(found[0]) != 0:
 			e.t.Errorf("%s: nothing was created but the look-up finds %d", what, len(found[0]))
@@ -253,11 +268,47 @@ func oneBadElement(e *env) {
 				e.is(fmt.Sprintf("the bad element, %s", field), out.Err, domain.Invalid)
 				continue
 			}
-			if e.is(fmt.Sprintf("element %d beside the bad one", i), out.Err) && out.Record.CanonicalID != writes[i].CanonicalID {
+			if e.is(fmt.Sprintf("element %d beside the bad one", i), out.Err) && !e.isOf(out.Record, writes[i]) {
 				e.t.Errorf("outcome %d is that of another write", i)
 			}
 		}
 		good += size - 1
 		e.holds(fmt.Sprintf("after %d good elements", good), good)
 	}
+}
+
+// immutable: no field but the stage can be changed, and a refused change changes nothing.
+func immutable(e *env) {
+	if !e.f.Immutable || !e.need("Writer") {
+		return
+	}
+	ki, _ := e.f.Kind.Info()
+	r, w := e.create(0)
+	other := e.golden(1)
+	for _, field := range e.m.Writable() {
+		if v := other[field]; field != ki.StageField && !v.Empty() && v != r.Values[field] {
+			out := e.write(e.update(r, w.CanonicalID, domain.Values{field: v}))
+			e.is(fmt.Sprintf("a change of %s", field), out.Err, domain.Invalid, domain.Conflict, domain.Unsupported)
+		}
+	}
+	for f, v := range r.Values.Diff(e.fetch(r.ExternalID).Values) {
+		e.t.Errorf("a refused change has changed %s from %s to %s", f, r.Values[f], v)
+	}
+	e.holds("after refused changes", 1)
+}
+
+// readOnly: the kind is not written.
+func readOnly(e *env) {
+	if !e.f.ReadOnly || e.ab.Writer == nil {
+		return
+	}
+	r, _ := e.subject()
+	v := domain.Values{e.f.NameField: r.Values[e.f.NameField]}
+	for what, w := range map[string]adapters.Write{
+		"a creation": {Kind: e.f.Kind, CanonicalID: e.newID(), Values: v, Golden: v, Key: domain.NewID("key")},
+		"an update":  e.update(r, e.newID(), v),
+	} {
+		e.is(what+" of what is only read", e.write(w).Err, domain.Unsupported)
+	}
+	e.holds("after refused writes", 1)
 }

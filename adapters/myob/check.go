@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"datum/adapters"
@@ -53,7 +54,7 @@ func discover(ctx context.Context, s adapters.Session) (map[string]string, error
 	}
 }
 
-// Check reads the company file, its lock date, a customer and the tax codes that new customers get.
+// Check reads the company file, its lock date, one object of each sort and the codes that the settings name.
 func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 	defer domain.Wrap(&err, "myob.Check")
 	h.Details = map[string]string{}
@@ -86,26 +87,40 @@ func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 			h.Details[detail] = v
 		}
 	}
-	resp, err = a.do(ctx, adapters.Call{Method: http.MethodGet, Path: "/Company/Preferences"})
+	prefs, err := a.preferences(ctx)
 	if err := refused(err, "the file's preferences cannot be read: authorise the app with the scope sme-company-settings"); err != nil {
 		return h, err
 	}
-	if resp != nil {
-		var prefs struct {
-			System struct{ LockPeriodPriorTo string }
+	if lock := prefs.System.LockPeriodPriorTo; lock != "" {
+		h.Details["lockPeriodPriorTo"], _, _ = strings.Cut(lock, "T")
+	}
+	if prefs.System.TransactionsCannotBeChangedMustBeReversed {
+		h.Details["transactionsMustBeReversed"] = "true: invoices and payments cannot be changed or voided from here"
+	}
+	for path, remedy := range map[string]string{
+		customers: "customers cannot be read: authorise the app with the scope sme-contacts-customer",
+		items:     "items cannot be read: authorise the app with the scope sme-inventory",
+		invoices:  "invoices cannot be read: authorise the app with the scope sme-sales",
+	} {
+		_, err = a.list(ctx, source{path: path}, url.Values{}, 0, 1)
+		if err := refused(err, remedy); err != nil {
+			return h, err
 		}
-		if err := json.Unmarshal(resp.Body, &prefs); err == nil && prefs.System.LockPeriodPriorTo != "" {
-			h.Details["lockPeriodPriorTo"], _, _ = strings.Cut(prefs.System.LockPeriodPriorTo, "T")
+	}
+	for _, c := range []struct{ setting, member, code string }{
+		{"taxCode", "TaxCode", "Code"}, {"freightTaxCode", "FreightTaxCode", "Code"}, {"salesAccount", "IncomeAccount", "DisplayID"}, {"purchaseAccount", "ExpenseAccount", "DisplayID"},
+		{"stockAccount", "AssetAccount", "DisplayID"}, {"depositAccount", "Account", "DisplayID"}, {"otherItem", "Item", "Number"},
+	} {
+		err := a.resolve(ctx, object{c.member: object{c.code: a.setting(c.setting)}}, "")
+		if domain.CodeOf(err) == domain.Invalid {
+			h.Problems = append(h.Problems, "the setting "+c.setting+": "+domain.AsError(err).Message)
+			continue
+		}
+		if err := refused(err, "tax codes and accounts cannot be read, so nothing can be created: authorise the app with the scope sme-general-ledger"); err != nil {
+			return h, err
 		}
 	}
-	_, err = a.list(ctx, url.Values{}, 0, 1)
-	if err := refused(err, "customers cannot be read: authorise the app with the scope sme-contacts-customer"); err != nil {
-		return h, err
-	}
-	err = a.giveTaxCodes(ctx, object{})
-	if domain.CodeOf(err) == domain.Invalid {
-		h.Problems = append(h.Problems, domain.AsError(err).Message)
-		return h, nil
-	}
-	return h, refused(err, "tax codes cannot be read, so no customer can be created: authorise the app with the scope sme-general-ledger")
+	slices.Sort(h.Problems)
+	h.Problems = slices.Compact(h.Problems)
+	return h, nil
 }

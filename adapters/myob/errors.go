@@ -52,6 +52,18 @@ type problem struct {
 	Name, Message, AdditionalDetails string
 }
 
+// meaning is what an answer means: MYOB's limits are a 403 like any refusal, and only the body tells. The limit of a second is
+// the session's to wait for, all callers together; that of a day is left to the caller, who is told a long wait.
+func meaning(r *adapters.Response) domain.Code {
+	if r.Status != http.StatusForbidden {
+		return ""
+	}
+	if e := refusal(r.Status, r.Body); e.Code == domain.RateLimited && e.RetryAfter == secondWait {
+		return domain.RateLimited
+	}
+	return ""
+}
+
 // Waits after MYOB's limits, about which it says no more than which one it was.
 const (
 	secondWait = time.Second
@@ -79,7 +91,7 @@ func refusal(status int, body []byte) *domain.Error {
 			}
 			return e
 		case p.Name == "IncorrectRowVersionSupplied":
-			return domain.Errorf(domain.Unavailable, "somebody changed the card in MYOB at the same time; it is read again before it is written")
+			return domain.Errorf(domain.Unavailable, "somebody changed the record in MYOB at the same time; it is read again before it is written")
 		}
 		text := p.Message
 		if p.AdditionalDetails != "" && !strings.Contains(text, p.AdditionalDetails) {
@@ -112,6 +124,7 @@ var places = []struct {
 }{
 	{"CompanyName", "legalName"}, {"LastName", "legalName"}, {"FirstName", "legalName"}, {"ABN", "abn"}, {"Email", "email"}, {"Phone1", "phone"},
 	{"Website", "website"}, {"ContactName", "contacts"}, {"Terms", "paymentTerms"}, {"Credit", "creditLimit"}, {"Notes", "notes"},
+	{"Invoices", "allocations"}, {"Lines", "lines"}, {"CustomerPurchaseOrderNumber", "reference"},
 	{"Addresses[0]", "billingAddress"}, {"Addresses[1]", "shippingAddress"},
 }
 
@@ -131,17 +144,16 @@ func (a *adapter) err(code domain.Code, format string, args ...any) *domain.Erro
 }
 
 // label names a write in an error.
-func label(w adapters.Write) string {
-	name := w.Values["legalName"].Text()
+func label(b *book, w adapters.Write) string {
+	var name string
+	for _, f := range []domain.Field{"legalName", "sku", "number", "reference", "name"} {
+		if name = or(w.Values[f].Text(), w.Golden[f].Text()); name != "" && b.m.Row(f) != nil {
+			break
+		}
+	}
+	id := or(w.ExternalID, w.CanonicalID)
 	if name == "" {
-		name = w.Golden["legalName"].Text()
+		return b.noun + " " + id
 	}
-	id := w.ExternalID
-	if id == "" {
-		id = w.CanonicalID
-	}
-	if name == "" {
-		return "customer " + id
-	}
-	return fmt.Sprintf("customer %q (%s)", name, id)
+	return fmt.Sprintf("%s %q (%s)", b.noun, name, id)
 }

@@ -2,7 +2,6 @@ package myob
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,34 +13,40 @@ import (
 // filterLimit is how long a filter may grow before the next call, in bytes before encoding.
 const filterLimit = 1500
 
-// Find looks cards up by our id and, for those that it does not find, by ABN, e-mail address and name. MYOB cannot filter
-// by custom fields. But a card with our id was written after the id was made, and the id says when that was: so what was
-// modified since then is read, and that is little for a create whose answer has just been lost.
+// Find looks records up by our id and, for those that it does not find, by strong keys: customers by ABN, e-mail address and
+// name, products by SKU, documents by number, payments by receipt number, customer, date and amount. MYOB cannot filter by custom fields. But a card or an item with our
+// id was written after the id was made, and the id says when that was: so what was modified since then is read, and that is
+// little for a create whose answer has just been lost. Our id in a transaction's memo is asked for.
 func (a *adapter) Find(ctx context.Context, kind domain.Kind, queries []adapters.Query) (found [][]domain.Record, err error) {
 	defer domain.Wrap(&err, "myob.Find")
-	if err := a.carries(kind); err != nil {
+	b, err := a.book(kind)
+	if err != nil {
 		return nil, err
 	}
 	found = make([][]domain.Record, len(queries))
-	if err := a.findOurs(ctx, queries, found); err != nil {
+	if err := a.findOurs(ctx, b, queries, found); err != nil {
 		return nil, err
 	}
-	var terms []string
-	for i, q := range queries {
-		if len(found[i]) == 0 {
-			terms = append(terms, strongTerms(q.Values)...)
+	var recs []domain.Record
+	for _, src := range b.own {
+		var terms []string
+		for i, q := range queries {
+			if len(found[i]) == 0 {
+				terms = append(terms, src.terms(q.Values)...)
+			}
 		}
-	}
-	recs, err := a.search(ctx, terms)
-	if err != nil {
-		return nil, err
+		some, err := a.search(ctx, b, src, terms)
+		if err != nil {
+			return nil, err
+		}
+		recs = append(recs, some...)
 	}
 	for i, q := range queries {
 		if len(found[i]) > 0 {
 			continue
 		}
 		for _, r := range recs {
-			if matches(r, q.Values) {
+			if b.matches(r, q.Values) {
 				found[i] = append(found[i], r)
 			}
 		}
@@ -50,9 +55,10 @@ func (a *adapter) Find(ctx context.Context, kind domain.Kind, queries []adapters
 }
 
 // findOurs stores what is found by our id.
-func (a *adapter) findOurs(ctx context.Context, queries []adapters.Query, found [][]domain.Record) error {
+func (a *adapter) findOurs(ctx context.Context, b *book, queries []adapters.Query, found [][]domain.Record) error {
 	asked := map[string]bool{}
-	var c cursor
+	var terms []string
+	var c leg
 	for _, q := range queries {
 		if q.CanonicalID == "" {
 			continue
@@ -62,21 +68,39 @@ func (a *adapter) findOurs(ctx context.Context, queries []adapters.Query, found 
 			c.After = since
 		}
 		asked[q.CanonicalID] = true
+		terms = append(terms, b.marked(q.CanonicalID))
 	}
 	if len(asked) == 0 {
 		return nil
 	}
 	latest := map[string]domain.Record{} // by ExternalID
-	for more := true; more; {
-		var recs []domain.Record
-		var err error
-		if recs, c, more, err = a.step(ctx, c, maxPage); err != nil {
-			return err
-		}
+	keep := func(recs []domain.Record) {
 		for _, r := range recs {
 			if asked[r.CanonicalID] {
 				latest[r.ExternalID] = r
 			}
+		}
+	}
+	for _, src := range b.own {
+		if b.memo != "" {
+			recs, err := a.search(ctx, b, src, terms)
+			if err != nil {
+				return err
+			}
+			keep(recs)
+			continue
+		}
+		for more := true; more; {
+			var listed []item
+			var err error
+			if listed, c, more, err = a.step(ctx, src, c, maxPage); err != nil {
+				return err
+			}
+			recs, err := a.records(ctx, b, listed)
+			if err != nil {
+				return err
+			}
+			keep(recs)
 		}
 	}
 	for i, q := range queries {
@@ -89,6 +113,9 @@ func (a *adapter) findOurs(ctx context.Context, queries []adapters.Query, found 
 	}
 	return nil
 }
+
+// marked is the condition that a transaction with our id in its memo meets.
+func (b *book) marked(id string) string { return "substringof(" + quoted(id) + ", " + b.memo + ")" }
 
 // madeAt is when an id of ours was made: the first 48 bits of its UUIDv7 are milliseconds since 1970 (RFC 9562, 5.7). It is
 // the zero time, which is before everything, for an id that does not tell or is ahead of the clock.
@@ -137,40 +164,21 @@ func named(name string) []string {
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-func matches(r domain.Record, v domain.Values) bool {
-	for _, f := range []domain.Field{"abn", "email", "legalName"} {
-		if want := v[f].Text(); want != "" && strings.EqualFold(r.Values[f].Text(), want) {
-			return true
+func (b *book) matches(r domain.Record, v domain.Values) bool {
+	for _, f := range b.keys {
+		want := v[f].Text()
+		if match := want != "" && strings.EqualFold(r.Values[f].Text(), want); match != b.together {
+			return match
 		}
 	}
-	return false
+	return b.together
 }
 
-// search reads the cards that meet any of the terms, in as few calls as the length of a URL allows.
-func (a *adapter) search(ctx context.Context, terms []string) ([]domain.Record, error) {
-	slices.Sort(terms)
-	terms = slices.Compact(terms)
-	var recs []domain.Record
-	for len(terms) > 0 {
-		n, length := 1, len(terms[0])
-		for n < len(terms) && length+len(terms[n])+4 <= filterLimit {
-			length += len(terms[n]) + 4
-			n++
-		}
-		filter := strings.Join(terms[:n], " or ")
-		terms = terms[n:]
-		for skip, more := 0, true; more; {
-			l, err := a.list(ctx, url.Values{"$filter": {filter}, "$orderby": {"UID"}}, skip, maxPage)
-			if err != nil {
-				return nil, err
-			}
-			for _, r := range l.records {
-				if !slices.ContainsFunc(recs, func(x domain.Record) bool { return x.ExternalID == r.ExternalID }) {
-					recs = append(recs, r)
-				}
-			}
-			skip, more = skip+len(l.records), l.more && len(l.records) > 0
-		}
+// search reads the records that meet any of the terms.
+func (a *adapter) search(ctx context.Context, b *book, src source, terms []string) ([]domain.Record, error) {
+	listed, err := a.gather(ctx, src, terms)
+	if err != nil {
+		return nil, err
 	}
-	return recs, nil
+	return a.records(ctx, b, listed)
 }

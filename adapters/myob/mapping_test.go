@@ -2,13 +2,16 @@ package myob_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
+	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 
 	"datum/adapters"
 	"datum/adapters/myob"
 	"datum/domain"
+	"datum/domain/money"
 )
 
 func mapping(t testing.TB) *adapters.Mapping {
@@ -177,6 +180,153 @@ func TestTermsThatMeanTheSame(t *testing.T) {
 		}
 		if err := m.Write(o, domain.Values{"paymentTerms": `{"basis":"DAYS_AFTER_MONTH_END","days":30}`}); err != nil || terms["PaymentIsDue"] != "NumberOfDaysAfterEOM" || terms["DiscountForEarlyPayment"] == nil {
 			t.Errorf("%v: %v", terms, err)
+		}
+	}
+}
+
+// TestDocumentsReadBack: any document that can be written to MYOB reads back as its fit, from an invoice and from a credit
+// note, whatever lines were there before; and fitting twice changes nothing. The sums of what is written are those of the fit.
+func TestDocumentsReadBack(t *testing.T) {
+	t.Parallel()
+	decimals := func(places int, negative bool) *rapid.Generator[string] {
+		return rapid.Custom(func(t *rapid.T) string {
+			low := 0
+			if negative {
+				low = -9_999_999
+			}
+			d := decimal.New(int64(rapid.IntRange(low, 9_999_999).Draw(t, "digits")), -int32(rapid.IntRange(0, places).Draw(t, "places")))
+			return d.String()
+		})
+	}
+	line := rapid.Custom(func(t *rapid.T) domain.Line {
+		l := domain.Line{
+			Kind:        rapid.SampledFrom([]string{"", "", "", domain.LineShipping, domain.LineDiscount, domain.LineRounding, domain.LineText}).Draw(t, "kind"),
+			Description: rapid.SampledFrom([]string{"", "Pipe", "O'Brien"}).Draw(t, "description"), SKU: "as the shop says", Account: "4-2000",
+		}
+		if l.Kind == domain.LineText {
+			return l
+		}
+		l.Product = domain.Ext(rapid.SampledFrom([]string{"", pipe, valve}).Draw(t, "product"))
+		l.Quantity, l.UnitPrice = decimals(6, true).Draw(t, "quantity"), decimals(6, true).Draw(t, "price")
+		l.TaxCode = rapid.SampledFrom([]string{"GST", "GST_FREE", "EXPORT", "INPUT_TAXED", "OUT_OF_SCOPE"}).Draw(t, "code")
+		switch rapid.IntRange(0, 2).Draw(t, "discount") {
+		case 1:
+			l.DiscountRate = rapid.SampledFrom([]string{"10", "33.333", "100"}).Draw(t, "rate")
+		case 2:
+			full := decimal.RequireFromString(l.Quantity).Mul(decimal.RequireFromString(l.UnitPrice)).Abs()
+			if off := decimal.RequireFromString("5.5"); off.LessThan(full) {
+				l.DiscountAmount = off.String()
+			}
+		}
+		return l
+	})
+	documents := rapid.Custom(func(t *rapid.T) domain.Value {
+		return domain.ValueOf(rapid.SliceOfN(line, 1, 5).Draw(t, "lines"))
+	})
+	for _, kind := range []domain.Kind{domain.KindInvoice, domain.KindCreditNote} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			a := myob.Vendor()
+			ms, err := a.Configure(map[string]string{"otherItem": "MISC"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := adapters.Vendor{Mapping: ms}.Carried(kind)
+			ki, _ := kind.Info()
+			fi, _ := ki.Field("lines")
+			rapid.Check(t, func(t *rapid.T) {
+				o := adapters.Object{}
+				for _, step := range []string{"first", "second"} {
+					v, _ := domain.Normalize(fi, documents.Draw(t, step))
+					fit := m.Fit(domain.Values{"lines": v})["lines"]
+					if again := m.Fit(domain.Values{"lines": fit})["lines"]; again != fit {
+						t.Fatalf("fitting twice: %s became %s", fit, again)
+					}
+					if err := m.Write(o, domain.Values{"lines": v}); err != nil {
+						t.Fatal(err)
+					}
+					o = there(t, o)
+					got, issues, _ := m.Read(served(o))
+					want, _ := domain.Normalize(fi, fit)
+					if domain.Essence(got["lines"]) != domain.Essence(want) && !(len(domain.LinesOf(want)) == 0) || len(issues) > 0 {
+						t.Fatalf("wrote %s\nread  %s\nwant  %s %v", v, got["lines"], want, issues)
+					}
+					if a, b := worth(t, v), worth(t, fit); a.Sub(b).Abs().GreaterThan(decimal.New(int64(len(domain.LinesOf(v))), -2)) {
+						t.Fatalf("%s is %s and its fit %s is %s", v, a, fit, b)
+					}
+				}
+			})
+		})
+	}
+}
+
+// served is what the server shows of an object that was sent: links with what they are known by.
+func served(o adapters.Object) adapters.Object {
+	numbers := map[string]string{pipe: "PIPE-20", valve: "VALVE"}
+	for _, x := range o["Lines"].([]any) {
+		if item, _ := x.(adapters.Object)["Item"].(adapters.Object); item["UID"] != nil {
+			item["Number"] = numbers[item["UID"].(string)]
+		}
+	}
+	return o
+}
+
+// worth adds up lines in cents as they stand.
+func worth(t rapid.TB, v domain.Value) decimal.Decimal {
+	var sum decimal.Decimal
+	for _, l := range domain.LinesOf(v) {
+		if l.Kind == domain.LineText {
+			continue
+		}
+		d := func(s string) decimal.Decimal {
+			if s == "" {
+				return decimal.Zero
+			}
+			return decimal.RequireFromString(s)
+		}
+		r, err := money.Compute(money.Document{Currency: "AUD", Mode: money.Exclusive, Rounding: money.PerInvoice, Lines: []money.Line{{Quantity: d(l.Quantity), UnitPrice: d(l.UnitPrice),
+			DiscountRate: d(l.DiscountRate), DiscountAmount: d(l.DiscountAmount), TaxCode: money.TaxCode(l.TaxCode)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum = sum.Add(r.Totals.Subtotal)
+	}
+	return sum
+}
+
+// TestReadingDocuments: what people and other programs leave in MYOB.
+func TestReadingDocuments(t *testing.T) {
+	t.Parallel()
+	v := myob.Vendor()
+	invoice, credit, product := v.Carried(domain.KindInvoice), v.Carried(domain.KindCreditNote), v.Carried(domain.KindProduct)
+	for name, c := range map[string]struct {
+		m     *adapters.Mapping
+		raw   string
+		field domain.Field
+		want  domain.Value
+		issue string
+	}{
+		"a code of the file's own": {invoice, `{"Lines":[{"Type":"Transaction","ShipQuantity":1,"UnitPrice":5,"Total":5,"TaxCode":{"Code":"WET"},"Item":{"UID":"` + pipe + `","Number":"P"}}]}`, "lines", "", "unknown_tax_code"},
+		"negative prices":          {credit, `{"Lines":[{"ShipQuantity":1,"UnitPrice":-5,"Total":-5,"TaxCode":{"Code":"GST"},"Item":{"UID":"` + pipe + `","Number":"P"}}]}`, "lines", domain.ValueOf([]domain.Line{{Product: domain.Ext(pipe), SKU: "P", Quantity: "1", UnitPrice: "5", TaxCode: "GST", Amount: "5"}}), ""},
+		"no lines in the answer":   {invoice, `{"Number":"1"}`, "lines", "", ""},
+		"a service line":           {invoice, `{"Lines":[{"Description":"Advice","Total":-7.5,"TaxCode":{"Code":"N-T"},"Account":{"DisplayID":"4-2000"}}]}`, "lines", domain.ValueOf([]domain.Line{{Description: "Advice", Quantity: "1", UnitPrice: "-7.5", TaxCode: "OUT_OF_SCOPE", Amount: "-7.5", Account: "4-2000"}}), ""},
+		"dollars":                  {invoice, `{"ForeignCurrency":{"Code":"USD"},"TotalAmount":5}`, "total", "", ""},
+		"overpaid":                 {invoice, `{"Status":"Credit"}`, "stage", `"PAID"`, ""},
+		"a credit that is left":    {credit, `{"Status":"Credit"}`, "stage", `"AUTHORISED"`, ""},
+		"half a cent":              {invoice, `{"TotalAmount":13.2}`, "total", `{"amount":"13.20","currency":"AUD"}`, ""},
+		"not for sale":             {product, `{"Number":"1","IsSold":false,"SellingDetails":null}`, "salePrice", domain.Null, ""},
+		"a stocked item":           {product, `{"IsInventoried":true,"CostOfSalesAccount":{"DisplayID":"5-1000"}}`, "purchaseAccount", `"5-1000"`, ""},
+	} {
+		o, err := adapters.ParseObject([]byte(c.raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, issues, unknown := c.m.Read(o)
+		if values[c.field] != c.want || len(unknown) > 0 {
+			t.Errorf("%s: %s is %s, want %s (unknown %v)", name, c.field, values[c.field], c.want, unknown)
+		}
+		if found := slices.ContainsFunc(issues, func(i domain.Issue) bool { return i.Code == c.issue && i.Field == c.field }); found != (c.issue != "") {
+			t.Errorf("%s: issues %v", name, issues)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,125 +16,159 @@ import (
 	"datum/domain"
 )
 
-const (
-	customers = "/Contact/Customer"
-	// fetchSize is how many ids go into one URL.
-	fetchSize = 25
-)
+// fetchSize is how many ids go into one URL.
+const fetchSize = 25
 
-func (a *adapter) carries(kind domain.Kind) error {
-	if kind == a.mapping.Kind {
-		return nil
-	}
-	return a.err(domain.Unsupported, "MYOB does not carry %s", kind)
-}
-
-// Fetch reads one card.
+// Fetch reads one record.
 func (a *adapter) Fetch(ctx context.Context, kind domain.Kind, externalID string) (rec domain.Record, err error) {
 	defer domain.Wrap(&err, "myob.Fetch")
-	if err := a.carries(kind); err != nil {
+	b, err := a.book(kind)
+	if err != nil {
 		return domain.Record{}, err
 	}
-	_, rec, err = a.card(ctx, externalID)
-	return rec, err
-}
-
-// card reads one card as an object and as a record.
-func (a *adapter) card(ctx context.Context, uid string) (object, domain.Record, error) {
-	if !uuidForm.MatchString(uid) {
-		return nil, domain.Record{}, a.err(domain.NotFound, "MYOB has no customer %q: that is no id of MYOB's", uid)
-	}
-	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: customers + "/" + uid})
+	x, err := a.one(ctx, b, externalID, "")
 	if err != nil {
-		if domain.CodeOf(err) == domain.NotFound {
-			return nil, domain.Record{}, a.err(domain.NotFound, "MYOB has no customer %s", uid)
-		}
-		return nil, domain.Record{}, err
+		return domain.Record{}, err
 	}
-	return a.parse(resp)
+	return a.record(b, x)
 }
 
-func (a *adapter) parse(resp *adapters.Response) (object, domain.Record, error) {
-	o, err := adapters.ParseObject(resp.Body)
-	if err != nil {
-		return nil, domain.Record{}, a.err(domain.Unavailable, "MYOB's answer holds no customer; it will be tried again")
-	}
-	rec, err := a.record(o, resp.Body, resp.SentAt)
-	return o, rec, err
-}
-
-// FetchMany reads cards by their ids.
+// FetchMany reads records by their ids.
 func (a *adapter) FetchMany(ctx context.Context, kind domain.Kind, externalIDs []string) (recs []domain.Record, err error) {
 	defer domain.Wrap(&err, "myob.FetchMany")
-	if err := a.carries(kind); err != nil {
+	b, err := a.book(kind)
+	if err != nil {
 		return nil, err
 	}
-	var terms []string
+	by := map[*source][]string{}
 	for _, id := range externalIDs {
-		if uuidForm.MatchString(id) {
-			terms = append(terms, "UID eq guid'"+id+"'")
+		if src, uid := b.at(id); src != nil {
+			by[src] = append(by[src], uid)
 		}
 	}
-	for chunk := range slices.Chunk(terms, fetchSize) {
-		l, err := a.list(ctx, url.Values{"$filter": {strings.Join(chunk, " or ")}}, 0, fetchSize)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range l.records {
-			// MYOB may answer a filter that it does not understand with everything.
-			if slices.ContainsFunc(externalIDs, func(id string) bool { return strings.EqualFold(id, r.ExternalID) }) {
-				recs = append(recs, r)
+	for i := range b.own {
+		src := &b.own[i]
+		for chunk := range slices.Chunk(by[src], fetchSize) {
+			found, err := a.gather(ctx, *src, byUID(chunk))
+			if err != nil {
+				return nil, err
+			}
+			some, err := a.records(ctx, b, found)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range some {
+				// MYOB may answer a filter that it does not understand with everything.
+				if slices.ContainsFunc(externalIDs, func(id string) bool { return strings.EqualFold(id, r.ExternalID) }) {
+					recs = append(recs, r)
+				}
 			}
 		}
 	}
 	return recs, nil
 }
 
-// cursor is where a reading by LastModified stands. Times are milliseconds since 1970, by MYOB's clock.
+// cursor is where a reading by LastModified stands: in one of the kind's resources after the other.
 type cursor struct {
+	At   int   `json:"at,omitempty"` // the resource that is read
+	Legs []leg `json:"legs,omitempty"`
+}
+
+// leg is the reading of one resource. Times are milliseconds since 1970, by MYOB's clock.
+type leg struct {
 	After int64 `json:"after,omitempty"` // LastModified to go on from; 0 is everything
-	Skip  int   `json:"skip,omitempty"`  // cards from there on that were read already
+	Skip  int   `json:"skip,omitempty"`  // objects from there on that were read already
 	Start int64 `json:"start,omitempty"` // when this pass began; the next one reaches back from here. 0 begins a pass
 }
 
-// Changes reads what changed since the last pass began, less the overlap, in the order of LastModified: a card that is
-// changed meanwhile moves to the end and is read again. Cards that MYOB has never stamped come first. Changes of the balance
-// do not move LastModified, and deletions leave nothing: only List sees them.
+// Changes reads what changed since the last pass began, less the overlap, in the order of LastModified: what is changed
+// meanwhile moves to the end and is read again. Objects that MYOB has never stamped come first. A payment does not move its
+// invoice's LastModified, so invoices are also read when a payment or settlement that names them is new. Changes of a
+// customer's balance move nothing, and deletions leave nothing: only List sees them.
 func (a *adapter) Changes(ctx context.Context, kind domain.Kind, cur string) (page adapters.Page, err error) {
 	defer domain.Wrap(&err, "myob.Changes")
-	if err := a.carries(kind); err != nil {
+	b, err := a.book(kind)
+	if err != nil {
 		return adapters.Page{}, err
 	}
 	var c cursor
 	if err := a.resume(cur, &c); err != nil {
 		return adapters.Page{}, err
 	}
-	recs, next, more, err := a.step(ctx, c, a.size)
-	if err != nil {
-		return adapters.Page{}, err
+	all := slices.Concat(b.own, b.others)
+	if len(c.Legs) != len(all) || c.At < 0 || c.At >= len(all) {
+		c = cursor{Legs: make([]leg, len(all))}
 	}
-	return adapters.Page{Records: recs, Cursor: save(next), More: more}, nil
+	for {
+		src, l := all[c.At], &c.Legs[c.At]
+		if src.about != nil && l.After == 0 {
+			l.After = c.Legs[0].After // the first pass has just read everything
+		}
+		listed, next, more, err := a.step(ctx, src, *l, a.pageOf(b))
+		if err != nil {
+			return adapters.Page{}, err
+		}
+		if src.about != nil {
+			if listed, err = a.named(ctx, b, src, listed); err != nil {
+				return adapters.Page{}, err
+			}
+		}
+		some, err := a.records(ctx, b, listed)
+		if err != nil {
+			return adapters.Page{}, err
+		}
+		*l = next
+		if !more {
+			c.At++
+		}
+		done := c.At == len(all)
+		if done {
+			c.At = 0
+		}
+		if len(some) > 0 || more || done {
+			return adapters.Page{Records: some, Cursor: save(c), More: !done}, nil
+		}
+	}
 }
 
-// step reads one page of a pass and returns where to go on: in this pass if there is more, else in the next one.
-func (a *adapter) step(ctx context.Context, c cursor, size int) (recs []domain.Record, next cursor, more bool, err error) {
+// named lists the records that the objects bear upon.
+func (a *adapter) named(ctx context.Context, b *book, src source, objects []item) ([]item, error) {
+	var uids []string
+	for _, x := range objects {
+		uids = append(uids, src.about(x.o)...)
+	}
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	return a.gather(ctx, b.own[0], byUID(uids))
+}
+
+func (a *adapter) pageOf(b *book) int {
+	if b.most > 0 {
+		return min(a.size, b.most)
+	}
+	return a.size
+}
+
+// step reads one page of a resource and returns where to go on: in this pass if there is more, else in the next one.
+func (a *adapter) step(ctx context.Context, src source, c leg, size int) (items []item, next leg, more bool, err error) {
 	q := url.Values{"$orderby": {"LastModified"}}
 	if c.After > 0 {
 		q.Set("$filter", "LastModified ge datetime'"+time.UnixMilli(c.After).UTC().Format("2006-01-02T15:04:05.999")+"'")
 	}
-	l, err := a.list(ctx, q, c.Skip, size)
+	l, err := a.list(ctx, src, q, c.Skip, size)
 	if err != nil {
 		return nil, c, false, err
 	}
 	if c.Start == 0 {
 		c.Start = l.at.UnixMilli()
 	}
-	if !l.more || len(l.records) == 0 {
-		return l.records, cursor{After: time.UnixMilli(c.Start).Add(-a.overlap).UnixMilli()}, false, nil
+	if !l.more || len(l.items) == 0 {
+		return l.items, leg{After: time.UnixMilli(c.Start).Add(-a.overlap).UnixMilli()}, false, nil
 	}
 	// Go on from the last stamp: from its whole second if that moves on, else from the stamp itself. A page of one stamp is
 	// passed over by number.
-	last := l.records[len(l.records)-1].ModifiedAt
+	last := stamp(adapters.String(l.items[len(l.items)-1].o, "LastModified"))
 	after := last.Truncate(time.Second).UnixMilli()
 	if after <= c.After {
 		after = last.UnixMilli()
@@ -141,45 +176,59 @@ func (a *adapter) step(ctx context.Context, c cursor, size int) (recs []domain.R
 	if after > max(c.After, 0) {
 		c.After, c.Skip = after, 0
 	} else {
-		c.Skip += len(l.records)
+		c.Skip += len(l.items)
 	}
-	return l.records, c, true, nil
+	return l.items, c, true, nil
 }
 
 // place is where a complete listing stands.
 type place struct {
-	Skip int    `json:"skip"`          // where the next page begins: at the last card of the page before
-	Last string `json:"last"`          // that card's UID
-	Gap  bool   `json:"gap,omitempty"` // a card may have been passed over
+	At   int    `json:"at,omitempty"`  // the resource that is listed
+	Skip int    `json:"skip"`          // where the next page begins: at the last object of the page before
+	Last string `json:"last"`          // that object's UID
+	Gap  bool   `json:"gap,omitempty"` // an object may have been passed over
 }
 
-// List reads every card, inactive ones too, in the order of UID, which never changes. Each page begins with the last card of
-// the page before: if that is there, nothing between them was passed over, whatever was added or deleted meanwhile. The last
+// List reads every record, inactive ones too, in the order of UID, which never changes. Each page begins with the last object
+// of the page before: if that is there, nothing between them was passed over, whatever was added or deleted meanwhile. The last
 // page is Complete if that was so all along.
 func (a *adapter) List(ctx context.Context, kind domain.Kind, cur string) (page adapters.Page, err error) {
 	defer domain.Wrap(&err, "myob.List")
-	if err := a.carries(kind); err != nil {
+	b, err := a.book(kind)
+	if err != nil {
 		return adapters.Page{}, err
 	}
 	var p place
 	if err := a.resume(cur, &p); err != nil {
 		return adapters.Page{}, err
 	}
-	l, err := a.list(ctx, url.Values{"$orderby": {"UID"}}, p.Skip, a.size)
+	if p.At < 0 || p.At >= len(b.own) {
+		return adapters.Page{}, a.err(domain.Invalid, "the cursor %q is not one of MYOB's; start again from the beginning", cur)
+	}
+	l, err := a.list(ctx, b.own[p.At], url.Values{"$orderby": {"UID"}}, p.Skip, a.pageOf(b))
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	recs := l.records
+	listed := l.items
 	if p.Last != "" {
-		i := slices.IndexFunc(recs, func(r domain.Record) bool { return r.ExternalID == p.Last })
+		i := slices.IndexFunc(listed, func(x item) bool { return adapters.String(x.o, "UID") == p.Last })
 		p.Gap = p.Gap || i < 0
-		recs = recs[i+1:]
+		listed = listed[i+1:]
 	}
-	if n := len(l.records); l.more && n > 1 {
-		p.Skip, p.Last = p.Skip+n-1, l.records[n-1].ExternalID
+	recs, err := a.records(ctx, b, listed)
+	if err != nil {
+		return adapters.Page{}, err
+	}
+	// What goes or becomes another kind of document between the list and the look at it is not a gap.
+	if n := len(l.items); l.more && n > 1 {
+		p.Skip, p.Last = p.Skip+n-1, adapters.String(l.items[n-1].o, "UID")
 		return adapters.Page{Records: recs, Cursor: save(p), More: true}, nil
 	}
-	return adapters.Page{Records: recs, Complete: !l.more && !p.Gap}, nil
+	p.Gap = p.Gap || l.more
+	if p.At++; p.At < len(b.own) {
+		return adapters.Page{Records: recs, Cursor: save(place{At: p.At, Gap: p.Gap}), More: true}, nil
+	}
+	return adapters.Page{Records: recs, Complete: !p.Gap}, nil
 }
 
 func (a *adapter) resume(s string, into any) error {
@@ -202,17 +251,22 @@ func save(cursor any) string {
 
 // listing is one page.
 type listing struct {
-	records []domain.Record
-	more    bool
-	at      time.Time // MYOB's clock
+	items []item
+	more  bool
+	at    time.Time // MYOB's clock
 }
 
-func (a *adapter) list(ctx context.Context, q url.Values, skip, top int) (*listing, error) {
+func (a *adapter) list(ctx context.Context, src source, q url.Values, skip, top int) (*listing, error) {
 	q.Set("$top", strconv.Itoa(top))
 	if skip > 0 {
 		q.Set("$skip", strconv.Itoa(skip))
 	}
-	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: customers + "?" + query(q)})
+	if f := q.Get("$filter"); src.filter != "" && f != "" {
+		q.Set("$filter", src.filter+" and ("+f+")")
+	} else if src.filter != "" {
+		q.Set("$filter", src.filter)
+	}
+	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: src.path + "?" + query(q)})
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +275,7 @@ func (a *adapter) list(ctx context.Context, q url.Values, skip, top int) (*listi
 		NextPageLink string
 	}
 	if err := json.Unmarshal(resp.Body, &in); err != nil || in.Items == nil {
-		return nil, a.err(domain.Unavailable, "MYOB's answer holds no list of customers; it will be tried again")
+		return nil, a.err(domain.Unavailable, "MYOB's answer holds no list at %s; it will be tried again", src.path)
 	}
 	l := &listing{more: in.NextPageLink != "", at: resp.SentAt}
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
@@ -232,11 +286,7 @@ func (a *adapter) list(ctx context.Context, q url.Values, skip, top int) (*listi
 		if err != nil {
 			return nil, err
 		}
-		r, err := a.record(o, raw, resp.SentAt)
-		if err != nil {
-			return nil, err
-		}
-		l.records = append(l.records, r)
+		l.items = append(l.items, item{o: o, raw: raw, resp: resp})
 	}
 	return l, nil
 }
@@ -244,26 +294,74 @@ func (a *adapter) list(ctx context.Context, q url.Values, skip, top int) (*listi
 // query encodes q with spaces as %20: a + is a plus sign to some of MYOB's servers.
 func query(q url.Values) string { return strings.ReplaceAll(q.Encode(), "+", "%20") }
 
-// canonicalID is our id in the card's custom field, "" if the value is somebody else's.
-func (a *adapter) canonicalID(o object) string {
-	if v := adapters.String(part(o, a.mapping.IDField), "Value"); domain.KindOfID(v) == domain.KindCustomer {
-		return v
+// ourID is an id of ours among other words.
+var ourID = regexp.MustCompile(`\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}\b`)
+
+// canonicalID is our id in the object's custom field or memo, "" if what is there is somebody else's.
+func (b *book) canonicalID(o object) string {
+	var id string
+	if b.memo == "" {
+		id = adapters.String(part(o, b.m.IDField), "Value")
+	} else {
+		id = ourID.FindString(adapters.String(o, b.memo))
+	}
+	if domain.KindOfID(id) == b.m.Kind {
+		return id
 	}
 	return ""
 }
 
-// record maps one card. A card that MYOB has never stamped has the zero time.
-func (a *adapter) record(o object, raw json.RawMessage, sent time.Time) (domain.Record, error) {
+// mark puts our id where canonicalID finds it, unless something of somebody else's is there.
+func (b *book) mark(o object, id string) {
+	switch {
+	case id == "":
+	case b.memo != "":
+		if o["UID"] == nil {
+			o[b.memo] = "Datum " + id
+		}
+	case adapters.String(part(o, b.m.IDField), "Value") == "":
+		partFor(o, b.m.IDField)["Value"] = id
+	}
+}
+
+// records completes and maps what was listed.
+func (a *adapter) records(ctx context.Context, b *book, listed []item) ([]domain.Record, error) {
+	full, err := a.whole(ctx, b, listed)
+	if err != nil {
+		return nil, err
+	}
+	recs := make([]domain.Record, 0, len(full))
+	for _, x := range full {
+		r, err := a.record(b, x)
+		if err != nil {
+			return nil, err
+		}
+		recs = append(recs, r)
+	}
+	return recs, nil
+}
+
+// record maps one object. One that MYOB has never stamped has the zero time.
+func (a *adapter) record(b *book, x item) (domain.Record, error) {
+	o := x.o
 	id, version := adapters.String(o, "UID"), adapters.String(o, "RowVersion")
 	if id == "" || version == "" {
-		return domain.Record{}, a.err(domain.Unavailable, "MYOB's answer holds a customer without UID or RowVersion")
+		return domain.Record{}, a.err(domain.Unavailable, "MYOB's answer holds a %s without UID or RowVersion", b.noun)
 	}
-	r := domain.Record{Kind: a.mapping.Kind, ExternalID: id, CanonicalID: a.canonicalID(o), Version: version, FetchedAt: sent.UTC(), Raw: raw}
+	if b.m.Kind == domain.KindPayment && isRefund(o) {
+		id = refundID + id
+	}
+	r := domain.Record{Kind: b.m.Kind, ExternalID: id, CanonicalID: b.canonicalID(o), Version: version, FetchedAt: x.resp.SentAt.UTC(), Raw: x.raw}
 	r.ModifiedAt = stamp(adapters.String(o, "LastModified"))
-	r.Values, r.Issues, r.Unknown = a.mapping.Read(o)
-	if v := adapters.String(part(o, a.mapping.IDField), "Value"); v != "" && r.CanonicalID == "" {
-		r.Issues = append(r.Issues, domain.Issue{Code: "foreign_custom_field", Value: v, Severity: domain.Warning, Message: fmt.Sprintf(
-			"%s holds %q, which is not Datum's; it is left alone, so the card is recognised by its UID only. The setting idField can name another field", a.mapping.IDField, v)})
+	r.Values, r.Issues, r.Unknown = b.m.Read(o)
+	if b.memo == "" {
+		if v := adapters.String(part(o, b.m.IDField), "Value"); v != "" && r.CanonicalID == "" {
+			r.Issues = append(r.Issues, domain.Issue{Code: "foreign_custom_field", Value: v, Severity: domain.Warning, Message: fmt.Sprintf(
+				"%s holds %q, which is not Datum's; it is left alone, so the %s is recognised by its UID only. The setting idField can name another field", b.m.IDField, v, b.noun)})
+		}
+	} else if code := foreign(o); code != "" {
+		r.Issues = append(r.Issues, domain.Issue{Field: "currency", Code: "foreign_currency", Value: code, Severity: domain.Problem, Message: fmt.Sprintf(
+			"the %s is in %s, and only documents in the file's own currency are carried: its amounts and lines are left out", b.noun, code)})
 	}
 	return r, nil
 }

@@ -35,6 +35,10 @@ var (
 		"An update needs the latest RowVersion of every entity that it changes", "")
 )
 
+// mustReverse is what the preference of that name answers. The wording of its refusal to change is ours.
+var mustReverse = coded(25003, "TransactionsCannotBeDeleted", "Transactions cannot be changed or deleted in this file; they must be reversed",
+	"Company/Preferences/System/TransactionsCannotBeChangedMustBeReversed")
+
 func rateLimit(which string) problem {
 	return problem{Name: "RateLimitError", Message: "API key has exceeded the " + which + " rate limit", AdditionalDetails: "Header: x-myobapi-key"}
 }

@@ -18,7 +18,7 @@ const (
 	codeLife    = 2 * time.Minute
 )
 
-var scopes = []string{"sme-company-file", "sme-company-settings", "sme-contacts-customer", "sme-general-ledger"}
+var scopes = []string{"sme-company-file", "sme-company-settings", "sme-contacts-customer", "sme-general-ledger", "sme-inventory", "sme-sales"}
 
 // app is the one registered app, what it was granted, and the file's own login.
 type app struct {

@@ -1,8 +1,10 @@
 package myobsim
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -60,7 +62,7 @@ func (s *Sim) getPreferences(*http.Request, []byte) answer {
 	defer s.mu.Unlock()
 	return answer{status: http.StatusOK, body: object{
 		"System": object{
-			"CategoryTracking": "Off", "TransactionsCannotBeChangedMustBeReversed": true,
+			"CategoryTracking": "Off", "TransactionsCannotBeChangedMustBeReversed": s.opts.MustReverse,
 			"LockPeriodPriorTo": s.file.lockedBefore.Format("2006-01-02T15:04:05"), "UseAlphaAccountIdentifier": false,
 		},
 		"Sales":      object{"Terms": s.terms()},
@@ -87,9 +89,53 @@ func taxCodes() *resource {
 	} {
 		rows = append(rows, object{"Code": t.code, "Description": t.name, "Type": t.typ, "Rate": t.rate})
 	}
-	return &resource{path: "GeneralLedger/TaxCode", typ: "taxcodes", name: "tax code", label: "Code", readOnly: true, rows: rows, schema: []member{
+	return &resource{path: "GeneralLedger/TaxCode", typ: "taxcodes", name: "tax code", labels: []string{"Code"}, readOnly: true, rows: rows, schema: []member{
 		{name: "Code", kind: text, max: 3, required: true}, {name: "Description", kind: text, max: 30},
 		{name: "Type", kind: text, values: []string{"Consolidated", "ImportDuty", "SalesTax", "GST_VAT", "InputTaxed", "LuxuryCarTax", "WithholdingsTax", "NoABN_TFN"}},
 		{name: "Rate", kind: number},
 	}}
+}
+
+// accounts are a few of every file's. They are read only here.
+func accounts() *resource {
+	var rows []object
+	for _, a := range []struct{ id, name, class, typ string }{
+		{"1-1110", "Business Bank Account #1", "Asset", "Bank"}, {"1-1180", "Undeposited Funds", "Asset", "Bank"},
+		{"1-1310", "Trade Debtors", "Asset", "AccountReceivable"}, {"1-1320", "Inventory", "Asset", "OtherCurrentAsset"},
+		{"4-1000", "Sales of Goods", "Income", "Income"}, {"4-2000", "Services", "Income", "Income"}, {"4-3000", "Freight Collected", "Income", "Income"},
+		{"5-1000", "Cost of Goods Sold", "CostOfSales", "CostOfSales"}, {"6-1000", "Purchases", "Expense", "Expense"},
+	} {
+		n, _ := strconv.Atoi(a.id[2:])
+		rows = append(rows, object{"DisplayID": a.id, "Name": a.name, "Number": json.Number(strconv.Itoa(n)), "Classification": a.class, "Type": a.typ, "IsActive": true, "IsHeader": false})
+	}
+	return &resource{path: "GeneralLedger/Account", typ: "accounts", name: "account", labels: []string{"DisplayID", "Name"}, readOnly: true, rows: rows, schema: []member{
+		{name: "DisplayID", kind: text, max: 6}, {name: "Name", kind: text, max: 60}, {name: "Number", kind: number}, {name: "Classification", kind: text},
+		{name: "Type", kind: text}, {name: "IsActive", kind: flag}, {name: "IsHeader", kind: flag},
+	}}
+}
+
+// accountNumbered returns a link to the account. The caller holds the lock.
+func (s *Sim) accountNumbered(id string) object {
+	for uid, x := range s.tables["GeneralLedger/Account"].rows {
+		if x.object["DisplayID"] == id {
+			return object{"UID": uid}
+		}
+	}
+	return nil
+}
+
+// Account returns a link to the account of that number, as people choose one in a form.
+func (s *Sim) Account(id string) (map[string]any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.accountNumbered(id); l != nil {
+		return l, nil
+	}
+	return nil, fmt.Errorf("there is no account %s", id)
+}
+
+// next returns the next automatic number of a series. The caller holds the lock.
+func (s *Sim) next(series string, form string) string {
+	s.numbers[series]++
+	return fmt.Sprintf(form, s.numbers[series])
 }

@@ -41,7 +41,7 @@ func customers() *resource {
 		{name: "TaxIdNumber", kind: text, max: 19}, {name: "Memo", kind: text, max: 255},
 	}
 	return &resource{
-		path: "Contact/Customer", typ: "customers", name: "customer", label: "DisplayID",
+		path: "Contact/Customer", typ: "customers", name: "customer", labels: []string{"DisplayID"},
 		schema: []member{
 			{name: "CompanyName", kind: text, max: 50}, {name: "LastName", kind: text, max: 30}, {name: "FirstName", kind: text, max: 20},
 			{name: "IsIndividual", kind: flag}, {name: "DisplayID", kind: text, max: 15}, {name: "IsActive", kind: flag},
@@ -56,6 +56,9 @@ func customers() *resource {
 				{name: "Notes", kind: text, max: 255},
 			}},
 			{name: "ForeignCurrency", kind: text, readOnly: true, hidden: true},
+		},
+		blank: func(s *Sim) object {
+			return object{"IsActive": true, "SellingDetails": object{"TaxCode": s.taxCode("GST"), "FreightTaxCode": s.taxCode("GST")}}
 		},
 		settle: settleCustomer, check: checkCustomer, removable: removableCustomer, computed: []string{"CurrentBalance"},
 	}
@@ -95,7 +98,7 @@ func settleCustomer(s *Sim, o, _ object) {
 	c["Available"] = difference(c["Limit"], o["CurrentBalance"])
 }
 
-func checkCustomer(o object) []problem {
+func checkCustomer(_ *Sim, o, _ object) []problem {
 	var ps []problem
 	switch {
 	case o["IsIndividual"] == true && o["LastName"] == nil:
@@ -115,8 +118,8 @@ func checkCustomer(o object) []problem {
 	return ps
 }
 
-func removableCustomer(o object) *problem {
-	if rat(o["CurrentBalance"]).Sign() == 0 {
+func removableCustomer(s *Sim, o object) *problem {
+	if rat(o["CurrentBalance"]).Sign() == 0 && !s.named("Customer", o["UID"]) {
 		return nil
 	}
 	return &problem{Name: "CannotDelete", Message: "The contact has transactions and cannot be deleted", AdditionalDetails: "CurrentBalance"}

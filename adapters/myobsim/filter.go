@@ -315,10 +315,8 @@ func (p *parser) operand() (operand, error) {
 		case "guid":
 			return fixed(guid, strings.ToLower(v))
 		case "datetime":
-			for _, form := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02"} {
-				if at, err := time.Parse(form, v); err == nil {
-					return fixed(stamp, at)
-				}
+			if at, ok := readTime(v); ok && !strings.Contains(v, " ") {
+				return fixed(stamp, at)
 			}
 			return operand{}, fmt.Errorf("'%s' is no datetime", v)
 		}

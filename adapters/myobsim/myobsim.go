@@ -1,7 +1,8 @@
-// Package myobsim is a simulated MYOB company file behind the MYOB Business API (AccountRight v2): customers in full, tax
-// codes, the company file and its preferences, OAuth 2.0 with refresh tokens that die when they are used, and MYOB's
-// limits. It holds its state in memory and forgets it with the process. What every simulator has in common (faults, clock,
-// ledger, control surface) is package sim's.
+// Package myobsim is a simulated MYOB company file behind the MYOB Business API (AccountRight v2): customers, items, sale
+// invoices of the layouts Item and Service, customer payments, credit settlements and refunds in full; tax codes, accounts, the
+// company file and its preferences to be read; OAuth 2.0 with refresh tokens that die when they are used, and MYOB's limits.
+// It holds its state in memory and forgets it with the process. What every simulator has in common (faults, clock, ledger,
+// control surface) is package sim's. Stock, orders, quotes, other layouts and foreign currencies are left out.
 //
 // A resource is a schema and a few rules (customer.go is the model); reading, filtering, paging, writing, locking and the
 // control surface follow from it.
@@ -12,10 +13,15 @@
 //   - Text compares exactly, names of members too; a member that cannot be filtered by (custom fields, identifiers) is refused.
 //   - A refresh token works once. There is no grace.
 //   - Deleting and combining leave nothing behind: the UID is not found from then on.
-//   - Names, card ids and ABNs need not be unique.
+//   - Names, card ids and ABNs need not be unique; numbers of items and invoices must be.
+//   - A payment or settlement moves the RowVersion of its invoice and not LastModified, and is refused if it is more than is due.
+//   - Subtotal is without tax in every mode. Line totals that are sent must be what MYOB makes them.
+//   - Where transactions must be reversed they cannot be changed either. The words for that, for locked periods and for amounts
+//     that do not fit are ours.
 package myobsim
 
 import (
+	"math/big"
 	"net/http"
 	"sync"
 	"time"
@@ -35,7 +41,9 @@ type Options struct {
 	NewKey bool
 	// EmptyAnswers makes the server ignore returnBody=true: a write is answered with Location and nothing else.
 	EmptyAnswers bool
-	// IDField is the custom field whose values Duplicates counts; default CustomField3.
+	// MustReverse is the preference by which transactions cannot be changed or deleted, only reversed.
+	MustReverse bool
+	// IDField is the custom field of cards and items whose values Duplicates counts; default CustomField3.
 	IDField string
 }
 
@@ -55,8 +63,10 @@ type Sim struct {
 	mu      sync.Mutex // guards everything below
 	app     app
 	file    companyFile
-	tables  map[string]*table // by path
-	version int64             // the last RowVersion given
+	tables  map[string]*table   // by path
+	version int64               // the last RowVersion given
+	numbers map[string]int      // the last automatic number, by series
+	applied map[string]*big.Rat // of payments and credits, by the UID of the invoice; negative for a credit that was used
 }
 
 // New starts a simulator. It is an http.Handler; Close stops its goroutines.
@@ -72,7 +82,9 @@ func New(o Options) *Sim {
 }
 
 // resources are what the file holds, those that others name first.
-func resources() []*resource { return []*resource{taxCodes(), customers()} }
+func resources() []*resource {
+	return []*resource{accounts(), taxCodes(), customers(), items(), invoices(), itemInvoices(), serviceInvoices(), customerPayments(), creditSettlements(), creditRefunds()}
+}
 
 func (s *Sim) routes() *http.ServeMux {
 	mux := http.NewServeMux()
@@ -87,10 +99,15 @@ func (s *Sim) routes() *http.ServeMux {
 	for _, r := range resources() {
 		at := file + "/" + r.path
 		mux.HandleFunc("GET "+at, s.api(s.list(r.path)))
+		if len(r.over) > 0 {
+			continue
+		}
 		mux.HandleFunc("GET "+at+"/{uid}", s.api(s.get(r.path)))
 		if !r.readOnly {
 			mux.HandleFunc("POST "+at, s.api(s.post(r.path)))
-			mux.HandleFunc("PUT "+at+"/{uid}", s.api(s.put(r.path)))
+			if !r.fixed {
+				mux.HandleFunc("PUT "+at+"/{uid}", s.api(s.put(r.path)))
+			}
 			mux.HandleFunc("DELETE "+at+"/{uid}", s.api(s.remove(r.path)))
 		}
 	}
@@ -115,7 +132,7 @@ func (s *Sim) Reset() {
 	}
 	s.app.restore()
 	s.version = 682911070058184704
-	s.tables = map[string]*table{}
+	s.tables, s.numbers, s.applied = map[string]*table{}, map[string]int{}, map[string]*big.Rat{}
 	for _, r := range resources() {
 		t := &table{resource: r, rows: map[string]*row{}}
 		s.tables[r.path] = t

@@ -490,7 +490,7 @@ func TestScreens(t *testing.T) {
 	}
 	f.sim.Server.Reset()
 	all, err := f.sim.Objects("customers")
-	if err != nil || len(all) != 0 || !slices.Equal(f.sim.Types(), []string{"customers"}) {
+	if err != nil || len(all) != 0 || !slices.Equal(f.sim.Types(), []string{"customers", "items", "invoices", "creditnotes", "serviceinvoices", "servicecreditnotes", "payments", "settlements", "refunds"}) {
 		t.Errorf("after a reset: %v %v", all, err)
 	}
 	f.ok(200, "GET", customer, nil)

@@ -9,22 +9,35 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"datum/adapters/sim"
 )
 
 // resource describes one kind of object of the file.
 type resource struct {
-	path     string // below the file: "Contact/Customer"
-	typ      string // the control surface's word: "customers"
-	name     string // in messages
-	label    string // the member that links show beside the UID
+	path     string   // below the file: "Contact/Customer"
+	typ      string   // the control surface's word: "customers"
+	credits  string   // its word for those with a negative total, "" if they are not told apart: "creditnotes"
+	name     string   // in messages
+	labels   []string // the members that links show beside the UID
 	schema   []member
 	readOnly bool
+	fixed    bool     // no PUT: created and deleted only
+	over     []string // paths of the tables whose rows this one lists without their lines; it has none of its own
 	rows     []object // that every file has
-	// settle finishes an object that was read, and check finds what the schema cannot say. Both may be nil.
+	assumed  object   // members that have another value than none if they are left out
+	// blank is what a person finds in an empty form; nil is nothing but assumed.
+	blank func(s *Sim) object
+	// enter completes what a person has entered, as the form does; nil if it does nothing.
+	enter func(s *Sim, o object)
+	// settle finishes an object that was read, and check finds what the schema cannot say. Both may be nil, old is empty for a
+	// new object.
 	settle func(s *Sim, o, old object)
-	check  func(o object) []problem
+	check  func(s *Sim, o, old object) []problem
 	// removable says why an object cannot be deleted.
-	removable func(o object) *problem
+	removable func(s *Sim, o object) *problem
+	// changed tells the rest of the file: was is nil for a new object, is for one that is gone.
+	changed func(s *Sim, was, is object)
 	// computed are the members that change without moving LastModified.
 	computed []string
 }
@@ -57,17 +70,49 @@ func (t *table) sorted() []*row {
 func (s *Sim) read(t *table, in, old object) (object, *answer) {
 	r := &reading{s: s}
 	o := r.object("", t.resource.schema, in, old)
+	if len(r.broken) == 0 && t.resource.check != nil {
+		r.problems = append(r.problems, t.resource.check(s, o, old)...)
+	}
+	if ps := append(r.broken, r.problems...); len(ps) > 0 {
+		status := http.StatusBadRequest
+		if slices.ContainsFunc(ps, func(p problem) bool { return p.Name == lockLost.Name }) {
+			status = http.StatusConflict
+		}
+		a := refusal(status, ps...)
+		return nil, &a
+	}
 	if t.resource.settle != nil {
 		t.resource.settle(s, o, old)
 	}
-	if len(r.broken) == 0 && t.resource.check != nil {
-		r.problems = append(r.problems, t.resource.check(o)...)
-	}
-	if ps := append(r.broken, r.problems...); len(ps) > 0 {
-		a := refusal(http.StatusBadRequest, ps...)
-		return nil, &a
-	}
 	return o, nil
+}
+
+// keep stores o as a write does, which the rest of the file is told of. The caller holds the lock.
+func (s *Sim) keep(t *table, uid string, o object, stamped bool) *row {
+	var was object
+	if old := t.rows[uid]; old != nil {
+		was = old.object
+	}
+	s.store(t, uid, o, stamped)
+	if t.resource.changed != nil {
+		t.resource.changed(s, was, o)
+	}
+	return t.rows[uid]
+}
+
+// drop removes the row of that uid. The caller holds the lock.
+func (s *Sim) drop(t *table, uid string) {
+	was := t.rows[uid].object
+	delete(t.rows, uid)
+	if t.resource.changed != nil {
+		t.resource.changed(s, was, nil)
+	}
+}
+
+// nextVersion returns a RowVersion that nothing else has. The caller holds the lock.
+func (s *Sim) nextVersion() string {
+	s.version += 65536 + int64(s.IntN(1<<20))
+	return strconv.FormatInt(s.version, 10)
 }
 
 // store keeps o under uid with a new RowVersion. The caller holds the lock.
@@ -80,8 +125,7 @@ func (s *Sim) store(t *table, uid string, o object, stamped bool) *row {
 		t.made++
 		r.n = t.made
 	}
-	s.version += 65536 + int64(s.IntN(1<<20))
-	o["UID"], o["RowVersion"] = uid, strconv.FormatInt(s.version, 10)
+	o["UID"], o["RowVersion"] = uid, s.nextVersion()
 	if stamped {
 		o["LastModified"] = s.Now().Truncate(time.Millisecond)
 	}
@@ -114,6 +158,9 @@ func (s *Sim) list(path string) func(*http.Request, []byte) answer {
 			return badQuery("%s", err)
 		}
 		all := t.sorted()
+		for _, path := range t.resource.over {
+			all = append(all, s.tables[path].sorted()...)
+		}
 		if keep != nil {
 			all = slices.DeleteFunc(all, func(x *row) bool { return !keep(x.object) })
 		}
@@ -186,14 +233,15 @@ func (s *Sim) post(path string) func(*http.Request, []byte) answer {
 			if _, said := in["IsActive"]; !said {
 				in["IsActive"] = true
 			}
-			o, a = s.read(t, in, nil)
+			o, a = s.read(t, t.resource.assume(in), object{})
 		}
 		if a != nil {
 			s.Wrote(r, 0, 0, 0)
 			return *a
 		}
-		x := s.store(t, s.UUID(), o, true)
+		x := s.keep(t, s.UUID(), o, true)
 		s.Wrote(r, 1, 0, 0)
+		s.Count(func(st *sim.Stats) { st.CreatesOf[t.resource.typeOf(o)]++ })
 		return s.written(r, t, x, http.StatusCreated)
 	}
 }
@@ -224,14 +272,18 @@ func (s *Sim) put(path string) func(*http.Request, []byte) answer {
 		}
 		var o object
 		if a == nil {
-			o, a = s.read(t, in, old.object)
+			if p := t.resource.frozen(s, old.object); p != nil {
+				refuse(http.StatusBadRequest, *p)
+			} else {
+				o, a = s.read(t, t.resource.assume(in), old.object)
+			}
 		}
 		if a != nil {
 			s.Wrote(r, 0, 0, 0)
 			return *a
 		}
 		noop := t.resource.same(o, old.object)
-		x := s.store(t, uid, o, true)
+		x := s.keep(t, uid, o, true)
 		s.Wrote(r, 0, b2i(!noop), b2i(noop))
 		return s.written(r, t, x, http.StatusOK)
 	}
@@ -256,11 +308,11 @@ func (s *Sim) remove(path string) func(*http.Request, []byte) answer {
 			return refusal(http.StatusNotFound, notFound)
 		}
 		if t.resource.removable != nil {
-			if p := t.resource.removable(x.object); p != nil {
+			if p := t.resource.removable(s, x.object); p != nil {
 				return refusal(http.StatusBadRequest, *p)
 			}
 		}
-		delete(t.rows, uid)
+		s.drop(t, uid)
 		return answer{status: http.StatusOK}
 	}
 }
@@ -278,6 +330,34 @@ func (t *resource) same(a, b object, apart ...string) bool {
 		}
 	}
 	return true
+}
+
+// assume returns in with what is assumed of members that were left out.
+func (t *resource) assume(in object) object {
+	out := object{}
+	for k, v := range t.assumed {
+		out[k] = v
+	}
+	for k, v := range in {
+		out[k] = v
+	}
+	return out
+}
+
+// typeOf is the control surface's word for the object.
+func (t *resource) typeOf(o object) string {
+	if t.credits != "" && rat(o["TotalAmount"]).Sign() < 0 {
+		return t.credits
+	}
+	return t.typ
+}
+
+// frozen says why an object cannot be changed at all.
+func (t *resource) frozen(s *Sim, _ object) *problem {
+	if s.opts.MustReverse && strings.HasPrefix(t.path, "Sale/") {
+		return &mustReverse
+	}
+	return nil
 }
 
 func b2i(b bool) int {

@@ -19,7 +19,7 @@ const (
 	text   kind = iota
 	flag        // true or false; left out it is false
 	number      // left out it is 0
-	stamp       // a time without a zone
+	stamp       // a time without a zone; a time.Time
 	guid
 	link  // {"UID"} of a row of another resource
 	group // an object
@@ -127,6 +127,13 @@ func (r *reading) value(at string, m member, v, old any) any {
 			return nil
 		}
 		return r.link(at, m, uid)
+	case stamp:
+		text, _ := v.(string)
+		at, ok := readTime(text)
+		if !ok {
+			return wrong("DateTime")
+		}
+		return at
 	case group:
 		o, ok := v.(object)
 		if !ok {
@@ -175,20 +182,51 @@ func (r *reading) invalid(at, format string, args ...any) {
 // link returns what an object shows of another one. The caller of the reading holds the lock.
 func (r *reading) link(at string, m member, uid string) any {
 	t := r.s.tables[m.to]
-	to := t.rows[strings.ToLower(uid)]
+	to := r.s.find(m.to, uid)
 	if to == nil {
 		r.problems = append(r.problems, coded(150, "NotFound", fmt.Sprintf("There is no %s %s", t.resource.name, uid), at))
 		return nil
 	}
-	return object{"UID": to.object["UID"], t.resource.label: to.object[t.resource.label]}
+	l := object{"UID": to.object["UID"]}
+	for _, label := range t.resource.labels {
+		l[label] = to.object[label]
+	}
+	return l
+}
+
+// find returns the row of that UID in the table or in those it lists, nil if there is none. The caller holds the lock.
+func (s *Sim) find(path, uid string) *row {
+	t := s.tables[path]
+	for _, path := range append([]string{path}, t.resource.over...) {
+		if x := s.tables[path].rows[strings.ToLower(uid)]; x != nil {
+			return x
+		}
+	}
+	return nil
+}
+
+const timeForm = "2006-01-02T15:04:05.999"
+
+// readTime reads a time as MYOB's clients write them.
+func readTime(s string) (time.Time, bool) {
+	for _, form := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if at, err := time.Parse(form, s); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // show returns a copy of o as an answer holds it, with the addresses of the object and of everything it links to.
 func (s *Sim) show(o object, t *resource, at string, uris bool) object {
 	out := copyOf(o, t.schema, at, uris)
-	out["UID"], out["LastModified"], out["RowVersion"] = o["UID"], o["LastModified"].(time.Time).Format("2006-01-02T15:04:05.999"), o["RowVersion"]
+	out["UID"], out["LastModified"], out["RowVersion"] = o["UID"], o["LastModified"].(time.Time).Format(timeForm), o["RowVersion"]
 	if uris {
-		out["URI"] = fmt.Sprintf("%s/%s/%s", at, t.path, o["UID"])
+		path := t.path
+		if len(t.over) > 0 {
+			path += "/" + fmt.Sprint(o["InvoiceType"])
+		}
+		out["URI"] = fmt.Sprintf("%s/%s/%s", at, path, o["UID"])
 	}
 	return out
 }
@@ -216,6 +254,8 @@ func copyOf(o object, schema []member, at string, uris bool) object {
 				all[i] = copyOf(x.(object), m.members, at, uris)
 			}
 			out[m.name] = all
+		case time.Time:
+			out[m.name] = v.Format(timeForm)
 		default:
 			out[m.name] = v
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,8 +15,12 @@ import (
 func (s *Sim) Types() []string {
 	var types []string
 	for _, r := range resources() {
-		if !r.readOnly {
-			types = append(types, r.typ)
+		if r.readOnly {
+			continue
+		}
+		types = append(types, r.typ)
+		if r.credits != "" {
+			types = append(types, r.credits)
 		}
 	}
 	return types
@@ -24,7 +29,7 @@ func (s *Sim) Types() []string {
 // tableOf finds the table of a type. The caller holds the lock.
 func (s *Sim) tableOf(typ string) *table {
 	for _, t := range s.tables {
-		if t.resource.typ == typ {
+		if t.resource.typ == typ || t.resource.credits == typ {
 			return t
 		}
 	}
@@ -41,7 +46,9 @@ func (s *Sim) Objects(typ string) ([]any, error) {
 	t := s.tableOf(typ)
 	out := []any{}
 	for _, x := range t.sorted() {
-		out = append(out, s.onScreen(t, x))
+		if t.resource.typeOf(x.object) == typ {
+			out = append(out, s.onScreen(t, x))
+		}
 	}
 	return out, nil
 }
@@ -56,6 +63,17 @@ func (s *Sim) onScreen(t *table, x *row) object {
 // new card gets the file's tax code. CurrentBalance may be given as entering an invoice would change it: that moves
 // RowVersion and not LastModified.
 func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
+	return s.enter(typ, id, "", properties)
+}
+
+// Seed is Put of a new object whose UID is known beforehand, for tests that need to name it.
+func (s *Sim) Seed(typ, uid string, properties map[string]any) error {
+	_, err := s.enter(typ, "", strings.ToLower(uid), properties)
+	return err
+}
+
+// enter puts an object under the id, or a new one under uid or a UID that is drawn.
+func (s *Sim) enter(typ, id, uid string, properties map[string]any) (any, error) {
 	if err := sim.CheckType(typ, s.Types()); err != nil {
 		return nil, err
 	}
@@ -86,10 +104,22 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if id != "" && t.resource.fixed {
+		return nil, fmt.Errorf("a %s cannot be changed", t.resource.name)
+	}
 	if id == "" {
-		before = object{"IsActive": true, "SellingDetails": object{"TaxCode": s.taxCode("GST"), "FreightTaxCode": s.taxCode("GST")}}
+		before = object{}
+		if t.resource.blank != nil {
+			before = t.resource.blank(s)
+		}
+		before = t.resource.assume(before)
+	} else if p := t.resource.frozen(s, old); p != nil {
+		return nil, errors.New(p.Message)
 	}
 	given := lay(before, properties)
+	if t.resource.enter != nil {
+		t.resource.enter(s, given)
+	}
 	kept := lay(object{}, old)
 	for _, name := range t.resource.computed {
 		if v, ok := properties[name]; ok {
@@ -104,12 +134,13 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 		}
 		return nil, errors.New(strings.Join(msgs, "; "))
 	}
-	uid := strings.ToLower(id)
-	if id == "" {
+	if id != "" {
+		uid = strings.ToLower(id)
+	} else if uid == "" {
 		uid = s.UUID()
 	}
 	stamped := id == "" || touches(properties, t.resource.computed)
-	return s.onScreen(t, s.store(t, uid, o, stamped)), nil
+	return s.onScreen(t, s.keep(t, uid, o, stamped)), nil
 }
 
 // touches reports whether a person entered anything but computed members.
@@ -162,13 +193,16 @@ func (s *Sim) taxCode(code string) object {
 	return nil
 }
 
-// Merge combines two cards: the loser is gone, and its balance is the winner's.
+// Merge combines two customers' cards: the loser is gone, and its balance is the winner's.
 func (s *Sim) Merge(typ, winner, loser string) (any, error) {
 	if err := sim.CheckType(typ, s.Types()); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if typ != "customers" {
+		return nil, fmt.Errorf("MYOB combines customers, not %s", typ)
+	}
 	t := s.tableOf(typ)
 	w, l := t.rows[strings.ToLower(winner)], t.rows[strings.ToLower(loser)]
 	if w == nil || l == nil {
@@ -177,6 +211,7 @@ func (s *Sim) Merge(typ, winner, loser string) (any, error) {
 	o := lay(object{}, w.object)
 	o["CurrentBalance"] = sum(w.object["CurrentBalance"], l.object["CurrentBalance"])
 	delete(t.rows, strings.ToLower(loser))
+	s.rename("Customer", l.object["UID"], w.object["UID"])
 	return s.onScreen(t, s.store(t, strings.ToLower(winner), o, true)), nil
 }
 
@@ -193,29 +228,39 @@ func (s *Sim) Delete(typ, id string) error {
 		return fmt.Errorf("there is no %s %s", t.resource.name, id)
 	}
 	if t.resource.removable != nil {
-		if p := t.resource.removable(x.object); p != nil {
+		if p := t.resource.removable(s, x.object); p != nil {
 			return errors.New(p.Message)
 		}
 	}
-	delete(t.rows, strings.ToLower(id))
+	s.drop(t, strings.ToLower(id))
 	return nil
 }
 
-// Duplicates counts the surplus cards with one value of the custom field that holds our id.
+// foreignID is an id of the kind that integrations leave in memos: a word, an underscore and 26 letters and digits.
+var foreignID = regexp.MustCompile(`\b[a-z]{3}_[0-9a-z]{26}\b`)
+
+// Duplicates counts the surplus objects with one foreign id: cards and items by their custom field, transactions by their memo.
 func (s *Sim) Duplicates() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen, surplus := map[any]bool{}, 0
-	for _, x := range s.tableOf("customers").rows {
-		f, _ := x.object[s.opts.IDField].(object)
-		v := f["Value"]
-		if v == nil {
-			continue
+	for _, t := range s.tables {
+		for _, x := range t.rows {
+			f, _ := x.object[s.opts.IDField].(object)
+			v := f["Value"]
+			for _, memo := range []string{"JournalMemo", "Memo"} {
+				if text, _ := x.object[memo].(string); foreignID.MatchString(text) {
+					v = foreignID.FindString(text)
+				}
+			}
+			if v == nil {
+				continue
+			}
+			if seen[v] {
+				surplus++
+			}
+			seen[v] = true
 		}
-		if seen[v] {
-			surplus++
-		}
-		seen[v] = true
 	}
 	return surplus
 }

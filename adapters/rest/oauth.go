@@ -55,7 +55,11 @@ func (o OAuth) Exchange(ctx context.Context, clientID, clientSecret, code, redir
 func (o OAuth) AuthorizeURL(clientID, redirectURI, state string) string {
 	q := url.Values{"response_type": {"code"}, "client_id": {clientID}, "redirect_uri": {redirectURI}, "state": {state},
 		"scope": {strings.Join(o.Endpoints.Scopes, " ")}}
-	return o.Endpoints.AuthorizeURL + "?" + q.Encode()
+	join := "?"
+	if strings.Contains(o.Endpoints.AuthorizeURL, "?") { // what a vendor always wants said ("prompt=consent")
+		join = "&"
+	}
+	return o.Endpoints.AuthorizeURL + join + q.Encode()
 }
 
 func (o OAuth) post(ctx context.Context, clientID, clientSecret string, form url.Values) (Tokens, error) {

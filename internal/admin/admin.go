@@ -383,22 +383,23 @@ func Mapping(out io.Writer, vendors []adapters.Vendor, args []string) error {
 	return w.Flush()
 }
 
-// Import reads customers from a CSV file on behalf of a system, by the same rules as the API.
+// Import reads objects of a kind from a CSV file on behalf of a system, by the same rules as the API.
 func (a *Admin) Import(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("datum import", flag.ContinueOnError)
 	system := fs.String("system", "", "the system the rows come from")
+	kind := fs.String("kind", string(domain.KindCustomer), "what the rows are")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if *system == "" || fs.NArg() != 1 {
-		return invalid("usage: datum import --system NAME FILE.csv")
+		return invalid("usage: datum import --system NAME [--kind Customer] FILE.csv")
 	}
 	f, err := os.Open(fs.Arg(0))
 	if err != nil {
 		return invalid("cannot read %s: %w", fs.Arg(0), err)
 	}
 	defer f.Close()
-	sum, err := importer.Customers(ctx, a.Engine.Applier(), f, importer.Options{System: *system, Cause: cause(), Report: a.Out,
+	sum, err := importer.Rows(ctx, a.Engine.Applier(), domain.Kind(*kind), f, importer.Options{System: *system, Cause: cause(), Report: a.Out,
 		Progress: func(n int) { fmt.Fprintf(a.Err, "\r%d rows", n) }})
 	fmt.Fprint(a.Err, "\r\033[K")
 	fmt.Fprintf(a.Out, "%d rows: %d created, %d changed, %d as they were, %d proposed, %d refused\n",

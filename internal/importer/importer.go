@@ -32,11 +32,11 @@ type Applier interface {
 	Edit(ctx context.Context, e change.Edit) (change.Result, error)
 }
 
-// Customers imports customers from CSV. The first row names canonical fields; "id" is the customer to change, and a row
-// without one creates, or changes the customer it would be a duplicate of. Addresses are spelled billingAddress.suburb
-// and so on, tags are separated by semicolons, and an empty cell leaves the field alone. A bad row is reported with its
+// Rows imports objects of a kind from CSV. The first row names canonical fields; "id" is the object to change, and a row
+// without one creates, or changes the one it would be a duplicate of. Addresses are spelled billingAddress.suburb and so on,
+// tags are separated by semicolons, lines are JSON, and an empty cell leaves the field alone. A bad row is reported with its
 // number and the import goes on.
-func Customers(ctx context.Context, a Applier, r io.Reader, o Options) (Summary, error) {
+func Rows(ctx context.Context, a Applier, kind domain.Kind, r io.Reader, o Options) (Summary, error) {
 	var sum Summary
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1
@@ -45,11 +45,14 @@ func Customers(ctx context.Context, a Applier, r io.Reader, o Options) (Summary,
 		return sum, domain.Errorf(domain.Invalid, "the file has no header row: %w", err)
 	}
 	head[0] = strings.TrimPrefix(head[0], "\ufeff")
-	ki, _ := domain.KindCustomer.Info()
+	ki, ok := kind.Info()
+	if !ok {
+		return sum, domain.Errorf(domain.Invalid, "there is no kind %q", kind)
+	}
 	for _, h := range head {
 		f, _, _ := strings.Cut(strings.TrimSpace(h), ".")
 		if _, ok := ki.Field(domain.Field(f)); !ok && f != "id" {
-			return sum, domain.Errorf(domain.Invalid, "column %q is not a field of a customer", h)
+			return sum, domain.Errorf(domain.Invalid, "column %q is not a field of %s", h, kind)
 		}
 	}
 	o.Cause.Source = change.FromImport
@@ -74,8 +77,8 @@ func Customers(ctx context.Context, a Applier, r io.Reader, o Options) (Summary,
 			refused(fmt.Sprintf("it has %d cells and the header %d", len(row), len(head)))
 			continue
 		}
-		id, fields := values(head, row)
-		e := change.Edit{System: o.System, Kind: domain.KindCustomer, EntityID: id, Fields: fields, Principal: o.Cause.Actor, Cause: o.Cause}
+		id, fields := values(ki, head, row)
+		e := change.Edit{System: o.System, Kind: kind, EntityID: id, Fields: fields, Principal: o.Cause.Actor, Cause: o.Cause}
 		res, err := a.Edit(ctx, e)
 		if err == nil && id == "" && res.EntityID != "" && len(res.Refused) == 1 && res.Refused[0].Code == domain.Conflict {
 			e.EntityID = res.EntityID
@@ -105,10 +108,9 @@ func Customers(ctx context.Context, a Applier, r io.Reader, o Options) (Summary,
 }
 
 // values turns a row into fields; cells of one address come together.
-func values(head, row []string) (id string, fields domain.Values) {
+func values(ki domain.KindInfo, head, row []string) (id string, fields domain.Values) {
 	fields = domain.Values{}
 	parts := map[domain.Field]map[string]any{}
-	ki, _ := domain.KindCustomer.Info()
 	for i, h := range head {
 		cell := strings.TrimSpace(row[i])
 		name, part, nested := strings.Cut(strings.TrimSpace(h), ".")
@@ -135,6 +137,9 @@ func values(head, row []string) (id string, fields domain.Values) {
 			fields[f] = domain.ValueOf(tags)
 		default:
 			fields[f] = domain.TextValue(cell)
+			if v, err := domain.Canonical([]byte(cell)); err == nil && (cell[0] == '[' || cell[0] == '{') {
+				fields[f] = v
+			}
 		}
 	}
 	for f, p := range parts {
