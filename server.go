@@ -438,12 +438,12 @@ func (c *command) demo() error {
 	}
 	c.cfg.Playground, c.cfg.Introspection = true, true
 	if c.getenv("DATUM_POLL_INTERVAL") == "" {
-		c.cfg.PollInterval = 10 * time.Second // a lost webhook is made up for while somebody watches
+		c.cfg.PollInterval = 20 * time.Second // a lost webhook is made up for while somebody watches
 	}
 	// Warnings about faults that the demo makes on purpose would only hide what it shows.
 	c.log = telemetry.NewLogger(c.errs, telemetry.Options{Level: max(c.cfg.LogLevel, slog.LevelError), Format: c.cfg.LogFormat})
 	o.Out, o.Talk = c.out, c.errs
-	fmt.Fprintln(o.Talk, "starting Postgres, two simulated vendors, the API and the workers ...")
+	fmt.Fprintln(o.Talk, "starting Postgres, five simulated vendors, a database of the business's own, the API and the workers ...")
 	l, err := c.listen()
 	if err != nil {
 		return err
@@ -470,7 +470,15 @@ func (c *command) demo() error {
 		started, a.pageKey = true, key
 		go func() { stopped <- a.runs(ctx, l, true, true) }()
 	}
-	err = demo.Run(ctx, o, sims, demo.Datum{Pool: a.pool, Engine: a.engine, PublicURL: c.cfg.PublicURL, Start: start})
+	publish := func(ctx context.Context, source string) error {
+		now, err := store.Policy(ctx, a.pool, 0)
+		if err != nil {
+			return err
+		}
+		_, err = a.engine.Applier().Publish(ctx, now.Version, source, a.around(), change.Cause{Actor: "datum"})
+		return err
+	}
+	err = demo.Run(ctx, o, sims, demo.Datum{Pool: a.pool, Engine: a.engine, PublicURL: c.cfg.PublicURL, Publish: publish, Start: start})
 	cancel()
 	if started {
 		err = errors.Join(err, <-stopped)

@@ -156,9 +156,16 @@ func (l Line) money() money.Line {
 // CheckDocument verifies that a document whose issuer is somebody else adds up: each line, the GST and the totals. Nothing is
 // worked out anew. It returns nil, or what is wrong with the sum in it. A document without lines or totals is not checked.
 func CheckDocument(v Values) error {
+	_, _, err := Issued(v)
+	return err
+}
+
+// Issued returns the figures of a document as its issuer gives them, once they have been checked as by CheckDocument; ok is
+// false if it has no lines or totals.
+func Issued(v Values) (r money.Result, ok bool, err error) {
 	lines := LinesOf(v["lines"])
 	if len(lines) == 0 || v["total"].Empty() || v["currency"].Empty() || v["taxMode"].Empty() || v["subtotal"].Empty() || v["taxTotal"].Empty() {
-		return nil
+		return money.Result{}, false, nil
 	}
 	doc := money.Issued{Mode: money.TaxMode(v["taxMode"].Text()), Totals: money.Totals{Currency: v["currency"].Text(), Subtotal: amountOf(v["subtotal"]),
 		Tax: amountOf(v["taxTotal"]), Rounding: amountOf(v["rounding"]), Total: amountOf(v["total"])}}
@@ -176,8 +183,8 @@ func CheckDocument(v Values) error {
 		}
 		doc.Lines = append(doc.Lines, il)
 	}
-	_, err := money.Check(doc)
-	return err
+	r, err = money.Check(doc)
+	return r, true, err
 }
 
 func refusal(err error) error {

@@ -16,7 +16,8 @@ import (
 // BenchmarkReads prints how long reads take over GraphQL and how many times that is of a plain endpoint, which runs the
 // same SQL and writes the same objects with encoding/json.
 func BenchmarkReads(b *testing.B) {
-	f := setup(b)
+	f, deep := setup(b), setup(b)
+	deep.store50()
 	const customers = 50
 	var id string
 	for i := range customers {
@@ -72,6 +73,11 @@ func BenchmarkReads(b *testing.B) {
 		}
 		respond(w, out, err)
 	})
+	plain.HandleFunc("GET /nested", func(w http.ResponseWriter, r *http.Request) {
+		var out json.RawMessage
+		err := deep.pool.QueryRow(r.Context(), handWritten).Scan(&out)
+		respond(w, out, err)
+	})
 	srv := httptest.NewServer(plain)
 	defer srv.Close()
 
@@ -94,7 +100,7 @@ func BenchmarkReads(b *testing.B) {
 		}
 		return time.Since(start) / times
 	}
-	graphQL := func(query string) func() *http.Request {
+	graphQL := func(f *fixture, query string) func() *http.Request {
 		body, _ := json.Marshal(map[string]any{"query": query})
 		return func() *http.Request {
 			req, _ := http.NewRequest("POST", f.url, strings.NewReader(string(body)))
@@ -106,14 +112,19 @@ func BenchmarkReads(b *testing.B) {
 	scalars := `id version createdAt updatedAt kind legalName tradingName abn acn gstRegistered email phone mobile website contacts { firstName lastName email phone role }
 		billingAddress { lines suburb state postcode country } shippingAddress { lines suburb state postcode country } lifecycleStage salesOwner
 		paymentTerms { basis days } creditLimit { amount currency } currency tags notes customFields { key value } status`
-	for _, c := range []struct{ name, path, query string }{
-		{"customer by id", "/one", `{ customer(id: "` + id + `") { ` + scalars + ` } }`},
-		{"50 with records and projections", "/list", `{ customers(first: 50) { nodes { ` + scalars + ` records { system { name } externalId values } projections { system { name } status } } } }`},
+	for _, c := range []struct {
+		name, path string
+		f          *fixture
+		query      string
+	}{
+		{"customer by id", "/one", f, `{ customer(id: "` + id + `") { ` + scalars + ` } }`},
+		{"50 with records and projections", "/list", f, `{ customers(first: 50) { nodes { ` + scalars + ` records { system { name } externalId values } projections { system { name } status } } } }`},
+		{"50 with 10 invoices each, lines, products and stock", "/nested", deep, nested},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
 				plain := get(func() *http.Request { req, _ := http.NewRequest("GET", srv.URL+c.path, nil); return req })
-				api := get(graphQL(c.query))
+				api := get(graphQL(c.f, c.query))
 				b.ReportMetric(float64(api.Microseconds()), "µs/graphql")
 				b.ReportMetric(float64(plain.Microseconds()), "µs/plain")
 				b.ReportMetric(float64(api)/float64(plain), "×plain")
@@ -121,3 +132,15 @@ func BenchmarkReads(b *testing.B) {
 		})
 	}
 }
+
+// handWritten is what nested reads, in one statement that makes the answer.
+const handWritten = `SELECT json_agg(c) FROM (
+	SELECT c.legal_name, (SELECT json_agg(i) FROM (
+		SELECT i.number, i.total, (SELECT json_agg(l ORDER BY l.position) FROM (
+			SELECT d.position, d.description, d.quantity, d.amount, (SELECT row_to_json(p) FROM (
+				SELECT p.sku, p.name, (SELECT json_agg(s) FROM (
+					SELECT s.on_hand, s.available, o.name FROM stock_levels s JOIN locations o ON o.id = s.location WHERE s.product = p.id ORDER BY s.id DESC LIMIT 100) s) AS stock
+				FROM products p WHERE p.id = d.product) p) AS product
+			FROM document_lines d WHERE d.document = i.id) l) AS lines
+		FROM invoices i WHERE i.customer = c.id ORDER BY i.id DESC LIMIT 10) i) AS invoices
+	FROM customers c ORDER BY c.id DESC LIMIT 50) c`

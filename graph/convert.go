@@ -48,43 +48,6 @@ func rawJSON(v any) json.RawMessage {
 	return b
 }
 
-func customerModel(c *domain.Customer) *model.Customer {
-	if c == nil {
-		return nil
-	}
-	m := &model.Customer{
-		ID: c.ID, Version: int(c.Version), CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, DisplayName: c.DisplayName(),
-		Kind: enum[model.CustomerKind](c.Kind), LegalName: text(c.LegalName), TradingName: text(c.TradingName),
-		Abn: text(c.ABN), Acn: text(c.ACN), GstRegistered: c.GSTRegistered, Email: text(c.Email), Phone: text(c.Phone),
-		Mobile: text(c.Mobile), Website: text(c.Website), Contacts: make([]*model.Contact, len(c.Contacts)),
-		BillingAddress: addressModel(c.BillingAddress), ShippingAddress: addressModel(c.ShippingAddress),
-		LifecycleStage: enum[model.LifecycleStage](c.LifecycleStage), SalesOwner: text(c.SalesOwner),
-		Currency: text(c.Currency), Tags: orEmpty(c.Tags), Notes: text(c.Notes),
-		CustomFields: make([]*model.CustomField, 0, len(c.CustomFields)), Status: enum[model.CustomerStatus](c.Status),
-	}
-	for i, p := range c.Contacts {
-		m.Contacts[i] = &model.Contact{FirstName: text(p.FirstName), LastName: text(p.LastName), Email: text(p.Email), Phone: text(p.Phone), Role: text(p.Role)}
-	}
-	for k, v := range c.CustomFields {
-		m.CustomFields = append(m.CustomFields, &model.CustomField{Key: k, Value: v})
-	}
-	slices.SortFunc(m.CustomFields, func(a, b *model.CustomField) int { return cmp.Compare(a.Key, b.Key) })
-	if t := c.PaymentTerms; t != nil {
-		m.PaymentTerms = &model.PaymentTerms{Basis: model.PaymentTermsBasis(t.Basis), Days: t.Days}
-	}
-	if l := c.CreditLimit; l != nil {
-		m.CreditLimit = &model.Money{Amount: l.Amount, Currency: l.Currency}
-	}
-	return m
-}
-
-func addressModel(a *domain.Address) *model.Address {
-	if a == nil {
-		return nil
-	}
-	return &model.Address{Lines: orEmpty(a.Lines), Suburb: text(a.Suburb), State: text(a.State), Postcode: text(a.Postcode), Country: text(a.Country)}
-}
-
 func recordModel(r *store.Record) *model.Record {
 	m := &model.Record{
 		ID: recordID(r.System, r.Kind, r.ExternalID), SystemName: r.System, Kind: r.Kind, ExternalID: r.ExternalID,

@@ -1,12 +1,11 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
 	"time"
-
-	"github.com/99designs/gqlgen/graphql"
 
 	"datum/domain"
 	"datum/domain/feed"
@@ -33,111 +32,6 @@ func value[T any](p *T) T {
 	return *p
 }
 
-var customerOrders = map[model.CustomerOrderField]store.CustomerOrder{
-	model.CustomerOrderFieldCreatedAt: store.OrderByID,
-	model.CustomerOrderFieldUpdatedAt: store.OrderByUpdated,
-	model.CustomerOrderFieldLegalName: store.OrderByName,
-}
-
-func (r *Resolver) customers(ctx context.Context, first *int, after *string, filter *model.CustomerFilter, order *model.CustomerOrder) (*model.CustomerConnection, error) {
-	n, err := pageSize(first)
-	if err != nil {
-		return nil, err
-	}
-	page := store.CustomerPage{Order: store.OrderByID, Desc: true, Limit: n + 1}
-	if order != nil {
-		page.Order, page.Desc = customerOrders[order.Field], order.Direction == model.DirectionDesc
-	}
-	tag := string(page.Order) + strconv.FormatBool(page.Desc)
-	from, err := parseCursor(after, tag, 2)
-	if err != nil {
-		return nil, err
-	}
-	page.AfterKey, page.AfterID = from[0], from[1]
-	f, err := customerFilter(filter)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := store.ListCustomers(ctx, r.pool, f, page)
-	if err != nil {
-		return nil, err
-	}
-	more := len(rows) > n
-	rows = rows[:min(n, len(rows))]
-	conn := &model.CustomerConnection{Edges: make([]*model.CustomerEdge, len(rows)), Nodes: make([]*model.Customer, len(rows))}
-	at := func(i int) string { return cursor(tag, rows[i].SortKey, rows[i].ID) }
-	for i, row := range rows {
-		loader.From(ctx).Customers.Prime(ctx, row.ID, row.Customer)
-		conn.Nodes[i] = customerModel(row.Customer)
-		conn.Edges[i] = &model.CustomerEdge{Cursor: at(i), Node: conn.Nodes[i]}
-	}
-	conn.PageInfo = pageInfo(len(rows), more, after, at)
-	expect(ctx, each(conn.Nodes, func(c *model.Customer) string { return c.ID }))
-	return conn, nil
-}
-
-// expect has what the query asks of each customer of a page read at once.
-func expect(ctx context.Context, ids []string) {
-	l, op := loader.From(ctx), graphql.GetOperationContext(ctx)
-	asked := func(fields []graphql.CollectedField, name, on string) (sub []graphql.CollectedField) {
-		for _, f := range fields {
-			if f.Name == name {
-				sub = append(sub, graphql.CollectFields(op, f.Selections, []string{on})...)
-			}
-		}
-		return sub
-	}
-	conn := graphql.CollectFieldsCtx(ctx, []string{"CustomerConnection"})
-	for _, f := range append(asked(conn, "nodes", "Customer"), asked(asked(conn, "edges", "CustomerEdge"), "node", "Customer")...) {
-		switch f.Name {
-		case "records":
-			loader.Expect(ctx, l.Records, ids)
-		case "projections":
-			loader.Expect(ctx, l.Projections, ids)
-		case "cases":
-			loader.Expect(ctx, l.Cases, ids)
-		case "provenance":
-			loader.Expect(ctx, l.Entities, ids)
-		}
-	}
-}
-
-// customerFilter brings the filter's values into the form in which golden values are kept.
-func customerFilter(f *model.CustomerFilter) (store.CustomerFilter, error) {
-	if f == nil {
-		return store.CustomerFilter{}, nil
-	}
-	out := store.CustomerFilter{
-		Search: value(f.Search.Value()), Kind: string(value(f.Kind.Value())), LifecycleStage: string(value(f.LifecycleStage.Value())),
-		Status: string(value(f.Status.Value())), State: value(f.State.Value()), HasCase: f.HasOpenCase.Value(),
-	}
-	ki, _ := domain.KindCustomer.Info()
-	for _, n := range []struct {
-		field domain.Field
-		given *string
-		into  *string
-	}{{"abn", f.Abn.Value(), &out.ABN}, {"email", f.Email.Value(), &out.Email}} {
-		if n.given == nil {
-			continue
-		}
-		fi, _ := ki.Field(n.field)
-		v, issues := domain.Normalize(fi, domain.TextValue(*n.given))
-		if v.Empty() {
-			message := "it is empty"
-			if len(issues) > 0 {
-				message = issues[0].Message
-			}
-			return out, &domain.Error{Code: domain.Invalid, Field: n.field, Message: "the filter by " + string(n.field) + " cannot match: " + message}
-		}
-		*n.into = v.Text()
-	}
-	if since := f.UpdatedSince.Value(); since != nil {
-		s := since.Format(time.RFC3339Nano)
-		out.UpdatedSince = &s
-	}
-	return out, nil
-}
-
 func (r *Resolver) cases(ctx context.Context, first *int, after *string, filter *model.CaseFilter) (*model.CaseConnection, error) {
 	n, err := pageSize(first)
 	if err != nil {
@@ -158,7 +52,7 @@ func (r *Resolver) cases(ctx context.Context, first *int, after *string, filter 
 	f := store.CaseFilter{Status: "open"}
 	if filter != nil {
 		f = store.CaseFilter{Status: lower(filter.Status.Value()), Kind: lower(filter.Kind.Value()),
-			EntityID: value(filter.CustomerID.Value()), System: value(filter.System.Value())}
+			EntityID: cmp.Or(value(filter.EntityID.Value()), value(filter.CustomerID.Value())), System: value(filter.System.Value())}
 	}
 	cs, err := store.ListCases(ctx, r.pool, f, before, from[1], n+1)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/jackc/pgx/v5"
 
 	"datum/domain"
@@ -18,25 +19,25 @@ import (
 	"datum/graph/model"
 )
 
-// edit applies an edit in the caller's name. It returns the customer as it is afterwards, nil if there is none, and what
-// was refused or became a proposal.
-func (r *Resolver) edit(ctx context.Context, id string, fields domain.Values, expected *int, key *string) (*model.Customer, []*model.UserError, error) {
-	if id != "" && domain.KindOfID(id) != domain.KindCustomer {
-		return nil, []*model.UserError{{Code: model.ErrorCodeNotFound, Message: "there is no customer " + capped(id)}}, nil
+// edit applies an edit in the caller's name. It returns the entity as it is afterwards, nil if there is none, and what was
+// refused or became a proposal.
+func edit[E model.Keyed](ctx context.Context, r *Resolver, id string, fields domain.Values, expected *int, key *string) (e E, ues []*model.UserError, err error) {
+	kind := kindOf[E]()
+	if id != "" && domain.KindOfID(id) != kind {
+		return e, []*model.UserError{{Code: model.ErrorCodeNotFound, Message: "there is no " + words(kind) + " " + capped(id)}}, nil
 	}
 	p, _ := PrincipalOf(ctx)
 	res, err := r.changes.Edit(ctx, change.Edit{
-		System: p.System, Kind: domain.KindCustomer, EntityID: id, Fields: fields, ExpectedVersion: int64(value(expected)),
+		System: p.System, Kind: kind, EntityID: id, Fields: fields, ExpectedVersion: int64(value(expected)),
 		IdempotencyKey: value(key), Principal: p.KeyID, Cause: cause(ctx),
 	})
-	ues, err := userErrors(err)
-	if err != nil {
-		return nil, nil, err
+	if ues, err = userErrors(err); err != nil {
+		return e, nil, err
 	}
 	for _, refused := range res.Refused {
 		ue, ok := userError(refused)
 		if !ok {
-			return nil, nil, refused
+			return e, nil, refused
 		}
 		ues = append(ues, ue)
 	}
@@ -44,15 +45,35 @@ func (r *Resolver) edit(ctx context.Context, id string, fields domain.Values, ex
 		res.EntityID = id
 	}
 	if res.EntityID == "" {
-		return nil, ues, nil
+		return e, ues, nil
 	}
 	proposed, err := r.proposals(ctx, res)
 	if err != nil {
-		return nil, nil, err
+		return e, nil, err
 	}
 	loader.From(ctx).Forget()
-	c, err := r.customerNow(ctx, res.EntityID)
-	return c, append(ues, proposed...), err
+	e, err = now[E](ctx, r, res.EntityID)
+	return e, append(ues, proposed...), err
+}
+
+// create makes an entity of an input's values.
+func create[E model.Keyed](ctx context.Context, r *Resolver, values any, key graphql.Omittable[*string]) (E, []*model.UserError, error) {
+	return update[E](ctx, r, "", values, graphql.Omittable[*int]{}, key)
+}
+
+// update writes an input's values to an entity.
+func update[E model.Keyed](ctx context.Context, r *Resolver, id string, values any, expected graphql.Omittable[*int], key graphql.Omittable[*string]) (e E, ues []*model.UserError, err error) {
+	fields, err := inputValues(values)
+	if err != nil {
+		ues, err = userErrors(err)
+		return e, ues, err
+	}
+	return edit[E](ctx, r, id, fields, expected.Value(), key.Value())
+}
+
+// step sets the field that tells how far an entity has come.
+func step[E model.Keyed](ctx context.Context, r *Resolver, in model.StepInput, f domain.Field, to string) (E, []*model.UserError, error) {
+	return edit[E](ctx, r, in.ID, domain.Values{f: domain.TextValue(to)}, in.ExpectedVersion.Value(), in.IdempotencyKey.Value())
 }
 
 // proposals tells of the fields whose edit became a case.
@@ -82,9 +103,9 @@ func (r *Resolver) proposals(ctx context.Context, res change.Result) ([]*model.U
 	return ues, nil
 }
 
-// customerValues returns the fields that an input has, Null for those that are to be cleared. The input's JSON is that of
-// the domain's types, but for the lists that a map is written as.
-func customerValues(in *model.CustomerInput) (domain.Values, error) {
+// inputValues returns the fields that an input has, Null for those that are to be cleared. The input's JSON is that of the
+// domain's types, but for the lists that a map is written as.
+func inputValues(in any) (domain.Values, error) {
 	b, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -93,9 +114,13 @@ func customerValues(in *model.CustomerInput) (domain.Values, error) {
 	if err := json.Unmarshal(b, &v); err != nil {
 		return nil, err
 	}
-	if list, ok := in.CustomFields.ValueOK(); ok {
+	if list := v["customFields"]; !list.Empty() {
+		var given []model.CustomFieldInput
+		if err := list.Decode(&given); err != nil {
+			return nil, err
+		}
 		fields := map[string]string{}
-		for _, cf := range list {
+		for _, cf := range given {
 			if _, twice := fields[cf.Key]; twice {
 				return nil, &domain.Error{Code: domain.Invalid, Field: "customFields", Message: fmt.Sprintf("the custom field %q is given twice", cf.Key)}
 			}

@@ -63,12 +63,8 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 			return nil, err
 		}
 		return recordModel(rs[0]), nil
-	case domain.KindOfID(id) == domain.KindCustomer:
-		c, err := r.customerNow(ctx, id)
-		if c == nil {
-			return nil, err
-		}
-		return c, err
+	case domain.KindOfID(id) != "":
+		return r.entity(ctx, id)
 	case domain.Prefix(id) != "":
 		c, err := r.caseByID(ctx, id)
 		if c == nil {
@@ -77,31 +73,6 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 		return c, err
 	}
 	return nil, nil
-}
-
-// customer returns the customer, the survivor if it was merged away, nil if there is none.
-func (r *Resolver) customer(ctx context.Context, id string) (*model.Customer, error) {
-	c, err := loader.From(ctx).Customers.Load(ctx, id)()
-	if err != nil || c != nil {
-		return customerModel(c), err
-	}
-	return r.customerNow(ctx, id)
-}
-
-// customerNow is customer for one that is asked for by itself: it does not wait for others to share a statement with.
-func (r *Resolver) customerNow(ctx context.Context, id string) (*model.Customer, error) {
-	if domain.KindOfID(id) != domain.KindCustomer {
-		return nil, nil
-	}
-	c, err := store.Customer(ctx, r.pool, id)
-	if domain.CodeOf(err) == domain.NotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	loader.From(ctx).Customers.Prime(ctx, c.ID, c)
-	return customerModel(c), nil
 }
 
 func (r *Resolver) system(ctx context.Context, name string) (*model.System, error) {

@@ -241,10 +241,10 @@ func TestOrderToCash(t *testing.T) {
 			t.Errorf("credit note %s is used for %s of 11, invoice %s", c.ID, got, c.Golden["invoice"])
 		}
 	}
-	if onHand, committed := s.position(); onHand != "10" || committed != fmt.Sprint(3*orders) {
+	if onHand, committed := s.position(); onHand != "10" || committed != fmt.Sprint(2*orders) { // one of three went back before it was sent
 		t.Errorf("%s on hand, %s promised", onHand, committed)
 	}
-	if cs := s.cases(); len(cs) != 1 || cs[0] != fmt.Sprintf("Kettle is oversold by %d", 3*orders-10) {
+	if cs := s.cases(); len(cs) != 1 || cs[0] != fmt.Sprintf("Kettle is oversold by %d", 2*orders-10) {
 		t.Errorf("cases: %v", cs)
 	}
 }

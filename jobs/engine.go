@@ -5,6 +5,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,10 +59,12 @@ type Engine struct {
 	mu      sync.Mutex
 	systems map[string]*connected
 	queues  map[string]bool
-	timers  map[river.JobArgs]time.Time // jobs that wait here, and until when
-	running context.Context             // from Start to Stop; nil before
-	stop    context.CancelFunc
-	stopped sync.WaitGroup
+	// mappings are what accounts carry, by adapter and settings.
+	mappings map[string][]adapters.Mapping
+	timers   map[river.JobArgs]time.Time // jobs that wait here, and until when
+	running  context.Context             // from Start to Stop; nil before
+	stop     context.CancelFunc
+	stopped  sync.WaitGroup
 }
 
 // connected is an open adapter of one system.
@@ -100,7 +103,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 		host = "unknown"
 	}
 	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
-		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}, timers: map[river.JobArgs]time.Time{}}
+		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}, mappings: map[string][]adapters.Mapping{}, timers: map[river.JobArgs]time.Time{}}
 	e.inbox = &inbox{Engine: e}
 	for _, v := range cfg.Vendors {
 		e.vendors[v.Name] = v
@@ -304,14 +307,28 @@ type carrier struct{ *Engine }
 // mapping is the vendor's, or the account's own where each has one.
 func (c carrier) mapping(s ownership.System, kind domain.Kind) *adapters.Mapping {
 	v := c.vendors[s.Adapter]
-	if v.Configure != nil {
-		con, err := c.system(context.Background(), s.Name)
-		if err != nil {
-			return nil // not connected: it holds nothing yet
-		}
-		return con.carried(kind)
+	if v.Configure == nil {
+		return v.Carried(kind)
 	}
-	return v.Carried(kind)
+	// By the settings' text: to read a mapping anew for every change would cost more than the change.
+	b, err := json.Marshal(s.Settings)
+	if err != nil {
+		return nil
+	}
+	key := s.Adapter + string(b)
+	c.mu.Lock()
+	ms, known := c.mappings[key]
+	c.mu.Unlock()
+	if !known {
+		if ms, err = v.Configure(withDefaults(v, s.Settings)); err != nil {
+			c.log.Warn("the settings do not say what the system carries", "system", s.Name, "error", err)
+			ms = nil
+		}
+		c.mu.Lock()
+		c.mappings[key] = ms
+		c.mu.Unlock()
+	}
+	return adapters.Vendor{Mapping: ms}.Carried(kind)
 }
 
 func (c carrier) Writable(s ownership.System, kind domain.Kind) ([]domain.Field, bool) {

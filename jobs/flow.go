@@ -136,6 +136,9 @@ func (f *flow) make(ctx context.Context, flow ownership.Flow, from *store.Entity
 		}
 		return nil, f.stuckAt(ctx, flow, from, res.Refused[0])
 	}
+	if err := f.settled(ctx, flowKey(flow, from)); err != nil {
+		return nil, err
+	}
 	f.log.InfoContext(ctx, "document made", "flow", string(flow), "entity", res.EntityID, "kind", kind, "names", []string{from.ID})
 	return f.entity(ctx, res.EntityID)
 }
@@ -168,7 +171,7 @@ func (f *flow) set(ctx context.Context, flow ownership.Flow, e *store.Entity, fi
 
 // stuckAt opens a case: the flow cannot go on by itself. It is tried again with the next change of the document.
 func (f *flow) stuckAt(ctx context.Context, flow ownership.Flow, e *store.Entity, why *domain.Error) error {
-	return f.ask(ctx, e, "flow|"+string(flow)+"|"+e.ID, fmt.Sprintf("%s: %s cannot go on", change.NameOf(e.Golden), flow), why.Message,
+	return f.ask(ctx, e, flowKey(flow, e), fmt.Sprintf("%s: %s cannot go on", change.NameOf(e.Golden), flow), why.Message,
 		"put the document right where it is entered; the flow goes on by itself")
 }
 
@@ -241,6 +244,9 @@ func (f *flow) order(ctx context.Context, o *store.Entity) error {
 		if o.Stage == "CANCELLED" {
 			return nil // never invoiced, nothing to take back
 		}
+		if o.Golden["customer"].Empty() {
+			return f.nameless(ctx, o)
+		}
 		fields := copied(o)
 		fields["stage"] = domain.TextValue("AUTHORISED")
 		fields["issueDate"] = o.Golden["orderDate"]
@@ -277,6 +283,23 @@ func (f *flow) order(ctx context.Context, o *store.Entity) error {
 	}
 	return nil
 }
+
+// nameless waits for the order's customer to be known, or asks for one where the order names none.
+func (f *flow) nameless(ctx context.Context, o *store.Entity) error {
+	recs, err := store.RecordsOf(ctx, f.pool, []string{o.ID})
+	if err != nil {
+		return err
+	}
+	for _, r := range recs {
+		if len(r.Waits) > 0 {
+			return nil // the order is looked at again when it is
+		}
+	}
+	return f.ask(ctx, o, flowKey(ownership.OrderToInvoice, o), fmt.Sprintf("order %s is paid and names no customer", o.Golden["number"].Text()),
+		"an invoice has to say to whom it is", "give the order a customer in the shop; it is invoiced then by itself")
+}
+
+func flowKey(flow ownership.Flow, e *store.Entity) string { return "flow|" + string(flow) + "|" + e.ID }
 
 // edited tells a person that an order was changed after it was invoiced: an issued invoice is not rewritten.
 func (f *flow) edited(ctx context.Context, o, inv *store.Entity) error {
@@ -356,12 +379,12 @@ func (f *flow) pay(ctx context.Context, p, o, inv *store.Entity) error {
 	}
 	amount := domain.Amount(p.Golden["amount"])
 	open := domain.Amount(inv.Golden["total"]).Sub(allocated)
-	pays := decimal.Min(amount, open)
+	pays, key := decimal.Min(amount, open), "overpaid|"+p.ID
 	if near(amount, open) && amount.GreaterThan(open) {
 		pays = open // the cent of another rounding is nobody's money
 	}
 	if over := amount.Sub(pays); over.IsPositive() && !near(amount, open) {
-		err := f.ask(ctx, p, "overpaid|"+p.ID, fmt.Sprintf("order %s is overpaid by %s", o.Golden["number"].Text(), over.StringFixed(2)),
+		err := f.ask(ctx, p, key, fmt.Sprintf("order %s is overpaid by %s", o.Golden["number"].Text(), over.StringFixed(2)),
 			fmt.Sprintf("%s was received and %s of invoice %s was open", amount.StringFixed(2), open.StringFixed(2), inv.Golden["number"].Text()),
 			"refund the difference in the shop, or record it as an overpayment in accounting")
 		if err != nil {
@@ -498,6 +521,26 @@ func (f *flow) commit(ctx context.Context, o *store.Entity) error {
 	if off {
 		want = nil
 	}
+	// The order shows what was sold; what was given back before it was sent is not promised any more.
+	notes, err := store.OfOrder(ctx, f.pool, domain.KindCreditNote, o.ID)
+	if err != nil {
+		return err
+	}
+	unsent, err := store.Unsent(ctx, f.pool, notes)
+	if err != nil {
+		return err
+	}
+	for _, id := range unsent {
+		c, err := f.entity(ctx, id)
+		if err != nil {
+			return err
+		}
+		for product, q := range goods(c.Golden["lines"]) {
+			if have, ok := want[product]; ok {
+				want[product] = decimal.Max(have.Sub(q), decimal.Zero)
+			}
+		}
+	}
 	levels, err := store.Promise(ctx, f.pool, o.ID, o.Golden["location"].Text(), want, off, domain.Correlation(ctx))
 	if err != nil {
 		return err
@@ -510,14 +553,18 @@ func (f *flow) commit(ctx context.Context, o *store.Entity) error {
 	return nil
 }
 
-// restock brings goods of a refund back. What was not sent yet is no longer in the order's lines, and so no longer promised.
+// restock brings goods of a refund back: what was sent is on hand again, what was not is no longer promised. Which of the two it
+// was is decided once.
 func (f *flow) restock(ctx context.Context, c, o *store.Entity) error {
-	if o.Golden["fulfilmentStatus"].Text() != "FULFILLED" {
-		return nil
-	}
-	levels, err := store.Restock(ctx, f.pool, c.ID, o.Golden["location"].Text(), goods(c.Golden["lines"]), domain.Correlation(ctx))
+	sent := o.Golden["fulfilmentStatus"].Text() == "FULFILLED"
+	levels, err := store.Restock(ctx, f.pool, c.ID, o.Golden["location"].Text(), goods(c.Golden["lines"]), sent, domain.Correlation(ctx))
 	if err != nil {
 		return err
+	}
+	if !sent {
+		if err := f.commit(ctx, o); err != nil {
+			return err
+		}
 	}
 	for _, id := range levels {
 		if err := f.level(ctx, id); err != nil {

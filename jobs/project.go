@@ -381,14 +381,28 @@ func (p *pass) wait(ctx context.Context, it *item, missing []domain.Ref) error {
 	p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", ids)
 	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: store.Waits, WaitsFor: ids,
 		Error: fmt.Sprintf("waits until %s is in %s", strings.Join(ids, ", "), it.System)}
-	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+	var asked []string
+	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
 		if _, err := rel.Apply(ctx, tx); err != nil {
+			return err
+		}
+		var err error
+		if asked, err = store.Need(ctx, tx, p.c.Name, ids); err != nil {
 			return err
 		}
 		b := &pgx.Batch{}
 		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
 		return tx.SendBatch(ctx, b).Close()
 	})
+	if err != nil {
+		return err
+	}
+	for _, id := range asked {
+		if _, err := p.applier.Resettle(ctx, id, change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: it.CorrelationID, Lane: it.Lane}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (it *item) op() string {
@@ -645,6 +659,9 @@ func (p *pass) lookUp(ctx context.Context, items []*item) (time.Duration, error)
 			queries := make([]adapters.Query, len(creates))
 			for i, it := range creates {
 				queries[i] = adapters.Query{CanonicalID: it.EntityID}
+				if m := p.c.carried(p.kind); m != nil && m.IDField == "" {
+					queries[i].Values = it.write.Golden // the vendor has no place for our id: what it is known by must do
+				}
 			}
 			answers, err := p.c.Finder.Find(ctx, p.kind, queries)
 			if err != nil {

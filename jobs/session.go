@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,19 +45,11 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	all := map[string]string{}
-	for _, st := range v.Settings {
-		if st.Default != "" {
-			all[st.Name] = st.Default
-		}
-	}
-	for k, x := range settings {
-		all[k] = x
-	}
+	all := withDefaults(v, settings)
 	rc := rest.Config{System: system, BaseURL: baseURL, Exchanges: cfg.Exchanges, ReadLimits: v.ReadLimits,
 		TokenHeader: v.TokenHeader, Meaning: v.Meaning,
 		Timeout: v.Timeout, Transport: cfg.Transport, Now: cfg.Now, Log: cfg.Log}
-	if v.Auth != adapters.AuthNone && v.Auth != "" {
+	if v.Auth != adapters.AuthNone && v.Auth != "" || hasSecret(v) {
 		c, err := store.GetCredential(ctx, cfg.Pool, cfg.Sealer, system)
 		if err != nil {
 			return s, err
@@ -74,7 +68,9 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 				t.oauth.Endpoints.TokenURL = u
 			}
 		}
-		rc.Auth = t
+		if v.Auth != adapters.AuthNone && v.Auth != "" {
+			rc.Auth = t
+		}
 	}
 	limits, err := limitsOf(v, all)
 	if err != nil {
@@ -86,12 +82,33 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 	if len(limits) > 0 {
 		rc.Budget = &budget{pool: cfg.Pool, system: system, process: cfg.Process}
 	}
-	client, err := rest.New(rc)
+	open := rest.New
+	if baseURL == "" {
+		open = rest.NewRunner // a vendor that is not spoken to by HTTP
+	}
+	client, err := open(rc)
 	if err != nil {
 		return s, err
 	}
 	return adapters.Session{System: system, BaseURL: strings.TrimRight(baseURL, "/"), Settings: all, HTTP: client, Now: cfg.Now,
 		Log: cfg.Log.With("system", system)}, nil
+}
+
+// withDefaults are an account's settings with the vendor's defaults where it says nothing.
+func withDefaults(v adapters.Vendor, settings map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, st := range v.Settings {
+		if st.Default != "" {
+			all[st.Name] = st.Default
+		}
+	}
+	maps.Copy(all, settings)
+	return all
+}
+
+// hasSecret reports whether the vendor has a setting that is kept sealed.
+func hasSecret(v adapters.Vendor) bool {
+	return slices.ContainsFunc(v.Settings, func(s adapters.Setting) bool { return s.Secret })
 }
 
 func limitsOf(v adapters.Vendor, settings map[string]string) ([]store.Limit, error) {

@@ -82,6 +82,15 @@ func (e *Engine) unwait(ctx context.Context) error {
 			return err
 		}
 	}
+	needed, err := store.Needed(ctx, e.pool, 3*time.Second)
+	if err != nil {
+		return err
+	}
+	for _, id := range needed {
+		if _, err := e.applier.Resettle(ctx, id, change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: domain.NewID("cor")}); err != nil {
+			return err
+		}
+	}
 	free, err := store.UnparkWaiting(ctx, e.pool, "", "")
 	for _, u := range free {
 		err = errors.Join(err, e.wakeProject(ctx, u.System, u.Kind, 0))

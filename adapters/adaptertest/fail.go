@@ -32,7 +32,7 @@ func (e *env) operations(r domain.Record, w adapters.Write) []operation {
 	if e.need("Sweeper") {
 		ops = append(ops, operation{name: "List", call: func(ctx context.Context) error { _, err := e.ab.Sweeper.List(ctx, e.f.Kind, ""); return err }})
 	}
-	if e.need("Finder") {
+	if e.need("Finder") && !e.f.ReadOnly { // looking up is for what is written
 		ops = append(ops, operation{name: "Find", call: func(ctx context.Context) error {
 			_, err := e.ab.Finder.Find(ctx, e.f.Kind, []adapters.Query{{CanonicalID: w.CanonicalID, Values: w.Values}})
 			return err

@@ -42,38 +42,71 @@ func options(values ...string) []option {
 	return list
 }
 
+func textProperty(name, label, description string) property {
+	return property{Name: name, Label: label, Description: description, Type: "string", FieldType: "text", GroupName: groupName}
+}
+
+func longProperty(name, label, description string) property {
+	p := textProperty(name, label, description)
+	p.FieldType = "textarea"
+	return p
+}
+
+func numberProperty(name, label, description string) property {
+	p := textProperty(name, label, description)
+	p.Type, p.FieldType = "number", "number"
+	return p
+}
+
+func dateProperty(name, label string) property {
+	p := textProperty(name, label, "")
+	p.Type, p.FieldType = "date", "date"
+	return p
+}
+
+func boolProperty(name, label string) property {
+	p := textProperty(name, label, "")
+	p.Type, p.FieldType, p.Options = "bool", "booleancheckbox", options("true", "false")
+	return p
+}
+
+func choiceProperty(name, label string, values ...string) property {
+	p := textProperty(name, label, "")
+	p.Type, p.FieldType, p.Options = "enumeration", "select", options(values...)
+	return p
+}
+
+func unique(p property) property {
+	p.HasUniqueValue = true
+	return p
+}
+
 // custom are the properties that Datum needs and HubSpot does not have, by object.
 func custom(typ string) []property {
-	text := func(name, label, description string) property {
-		return property{Name: name, Label: label, Description: description, Type: "string", FieldType: "text", GroupName: groupName}
+	id := unique(textProperty(idProperty, "Datum id", "Written by Datum; do not edit"))
+	switch typ {
+	case products:
+		return append(productProperties(), id)
+	case deals:
+		return append(quoteProperties(), id)
+	case orders:
+		return append(orderProperties(), id)
+	case invoices:
+		return append(invoiceProperties(), id)
+	case lineItems:
+		return lineProperties()
+	default:
+		return append(customerProperties(typ), id)
 	}
-	long := func(name, label, description string) property {
-		p := text(name, label, description)
-		p.FieldType = "textarea"
-		return p
-	}
-	number := func(name, label, description string) property {
-		p := text(name, label, description)
-		p.Type, p.FieldType = "number", "number"
-		return p
-	}
-	choice := func(name, label string, values ...string) property {
-		p := text(name, label, "")
-		p.Type, p.FieldType, p.Options = "enumeration", "select", options(values...)
-		return p
-	}
-	unique := func(p property) property {
-		p.HasUniqueValue = true
-		return p
-	}
-	gst := text("gst_registered", "GST registered", "")
-	gst.Type, gst.FieldType, gst.Options = "bool", "booleancheckbox", options("true", "false")
+}
+
+func customerProperties(typ string) []property {
+	text, long, number, choice := textProperty, longProperty, numberProperty, choiceProperty
 	list := []property{
-		unique(text(idProperty, "Datum id", "Written by Datum; do not edit")),
 		text("trading_name", "Trading name", ""),
 		text("abn", "ABN", "Australian Business Number, 11 digits"),
 		text("acn", "ACN", "Australian Company Number, 9 digits"),
-		gst,
+		boolProperty("gst_registered", "GST registered"),
 		text("billing_line3", "Billing address line 3", ""), text("billing_line4", "Billing address line 4", ""),
 		text("shipping_address", "Shipping address", ""), text("shipping_address2", "Shipping address line 2", ""),
 		text("shipping_line3", "Shipping address line 3", ""), text("shipping_line4", "Shipping address line 4", ""),
@@ -145,6 +178,9 @@ func (a *Adapter) Check(ctx context.Context) (_ adapters.Health, err error) {
 	if want := a.s.Settings["portalId"]; want != "" && want != portal {
 		h.Problems = append(h.Problems, fmt.Sprintf("the credentials are for account %s and the settings say %s; connect the right account or correct portalId", portal, want))
 	}
+	if d.CompanyCurrency != "" && a.currency != d.CompanyCurrency {
+		h.Problems = append(h.Problems, fmt.Sprintf("the account's currency is %s and prices of products are read as %s; correct the setting currency", d.CompanyCurrency, a.currency))
+	}
 	probe := func(what string, err error) error {
 		switch domain.CodeOf(err) {
 		case "":
@@ -155,7 +191,7 @@ func (a *Adapter) Check(ctx context.Context) (_ adapters.Health, err error) {
 		}
 		return nil
 	}
-	for _, typ := range []string{companies, contacts} {
+	for _, typ := range objectTypes {
 		have, err := a.properties(ctx, typ)
 		if err == nil {
 			h.Problems = append(h.Problems, propertyProblems(typ, have)...)
@@ -167,8 +203,13 @@ func (a *Adapter) Check(ctx context.Context) (_ adapters.Health, err error) {
 			return h, err
 		}
 	}
-	_, err = a.read(ctx, http.MethodGet, ownersPath+"?limit=1", nil, nil)
-	return h, probe("the users", err)
+	for what, path := range map[string]string{"the users": ownersPath + "?limit=1", "the pipelines of deals": pipelinesPath + deals, "the tax rates": taxRatesPath} {
+		_, err = a.read(ctx, http.MethodGet, path, nil, nil)
+		if err := probe(what, err); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
 }
 
 // propertyProblems says which of our properties are missing or of the wrong kind.
@@ -190,7 +231,7 @@ func propertyProblems(typ string, have map[string]property) []string {
 // Provision creates the missing properties and their group. What exists is left as it is; a misfit is Conflict.
 func (a *Adapter) Provision(ctx context.Context) (err error) {
 	defer domain.Wrap(&err, "hubspot.Provision")
-	for _, typ := range []string{companies, contacts} {
+	for _, typ := range objectTypes {
 		have, err := a.properties(ctx, typ)
 		if err != nil {
 			return err
@@ -220,13 +261,15 @@ func (a *Adapter) Provision(ctx context.Context) (err error) {
 			return err
 		}
 		for _, v := range out.Errors {
-			if e := a.classify(v, 0); e.Code != domain.Conflict { // Conflict: another process made it meanwhile
+			if e := a.classify(typ, v, 0); e.Code != domain.Conflict { // Conflict: another process made it meanwhile
 				return e
 			}
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.extra = nil
+	for _, m := range a.extra {
+		m.forget()
+	}
 	return nil
 }

@@ -211,72 +211,35 @@ func keyFor(j *job, c domain.Contact, taken map[string]bool) string {
 	}
 }
 
-type ref struct {
-	ID string `json:"id"`
-}
-
 // link associates the new ones with their company.
 func (a *Adapter) link(ctx context.Context, rosters []*roster) {
-	type pair struct {
-		From ref `json:"from"`
-		To   ref `json:"to"`
-	}
 	var pairs []pair
-	owner := map[string]*job{}
+	var jobs []*job
 	for _, r := range rosters {
 		for _, p := range r.places {
 			if r.j.err == nil && p.link && p.o.ID != "" {
-				pairs = append(pairs, pair{ref{r.j.after.ID}, ref{p.o.ID}})
-				owner[r.j.after.ID] = r.j
+				pairs, jobs = append(pairs, pair{From: ref{r.j.after.ID}, To: ref{p.o.ID}}), append(jobs, r.j)
 			}
 		}
 	}
-	for _, part := range chunks(pairs, maxLinkWrites) {
-		var out struct{ Errors []vendorError }
-		resp, err := a.write(ctx, linksPath+"companies/contacts/batch/associate/default", map[string]any{"inputs": part}, &out)
-		for _, p := range part {
-			j := owner[p.From.ID]
-			j.fail(err, "contacts")
-			if err == nil {
-				j.at(resp.SentAt)
-			}
-			for _, v := range out.Errors {
-				if from := v.Context["fromObjectId"]; len(from) == 0 || slices.Contains(from, p.From.ID) {
-					j.fail(a.classify(v, 0), "contacts")
-				}
-			}
-		}
-	}
+	a.associate(ctx, companies, contacts, pairs, jobs, "contacts")
 }
 
 // unlink takes the leaving ones off. They were marked before, so that no poll takes them for customers of their own.
 func (a *Adapter) unlink(ctx context.Context, rosters []*roster) {
-	type leaving struct {
-		From ref   `json:"from"`
-		To   []ref `json:"to"`
-	}
-	var list []leaving
+	var list []separation
 	var jobs []*job
 	for _, r := range rosters {
 		if r.j.err != nil || len(r.leave) == 0 {
 			continue
 		}
-		l := leaving{From: ref{r.j.after.ID}}
+		s := separation{From: ref{r.j.after.ID}}
 		for _, o := range r.leave {
-			l.To = append(l.To, ref{o.ID})
+			s.To = append(s.To, ref{o.ID})
 		}
-		list, jobs = append(list, l), append(jobs, r.j)
+		list, jobs = append(list, s), append(jobs, r.j)
 	}
-	for n, part := range chunks(list, maxLinkReads) {
-		resp, err := a.write(ctx, linksPath+"companies/contacts/batch/archive", map[string]any{"inputs": part}, nil)
-		for i := range part {
-			j := jobs[n*maxLinkReads+i]
-			j.fail(err, "contacts")
-			if err == nil {
-				j.at(resp.SentAt)
-			}
-		}
-	}
+	a.separate(ctx, companies, contacts, list, jobs, "contacts")
 }
 
 // order puts the contacts into the records, and stores their order where ids would give another.

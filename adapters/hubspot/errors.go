@@ -26,18 +26,19 @@ type errorDetail struct {
 }
 
 // refusal turns an answer outside 2xx into an error.
-func (a *Adapter) refusal(r *adapters.Response) error {
+func (a *Adapter) refusal(path string, r *adapters.Response) error {
 	var v vendorError
 	_ = json.Unmarshal(r.Body, &v) // an answer in another shape still has its status
-	return a.classify(v, r.Status)
+	typ, _, _ := strings.Cut(strings.TrimPrefix(path, objectsPath), "/")
+	return a.classify(typ, v, r.Status)
 }
 
-// classify names the code from the category, or from the status where there is none, and repeats HubSpot's own words.
-func (a *Adapter) classify(v vendorError, status int) *domain.Error {
+// classify, of an error about an object of the type, names the code from the category, or from the status where there is none, and repeats HubSpot's own words.
+func (a *Adapter) classify(typ string, v vendorError, status int) *domain.Error {
 	e := &domain.Error{System: a.s.System, Message: a.words(&v)}
 	for _, d := range v.Errors {
 		if names := d.Context["propertyName"]; len(names) > 0 && e.Field == "" {
-			e.Field = a.fieldOf(names[0])
+			e.Field = a.fieldOf(typ, names[0])
 		}
 	}
 	const taken = "CONFLICTING_UNIQUE_VALUE"
@@ -93,9 +94,9 @@ func missingScopes(v vendorError) []string {
 	return all
 }
 
-// fieldOf returns the field that a property belongs to, "" if none.
-func (a *Adapter) fieldOf(property string) domain.Field {
-	for _, r := range a.mapping.Rows {
+// fieldOf returns the field that a property of the object belongs to, "" if none.
+func (a *Adapter) fieldOf(typ, property string) domain.Field {
+	for _, r := range a.mappings[kindOf(typ)].Rows {
 		if slices.Contains(r.Paths, property) {
 			return r.Field
 		}

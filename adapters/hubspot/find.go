@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"datum/adapters"
 	"datum/domain"
@@ -15,11 +14,13 @@ import (
 // findAtOnce is how many queries share one search: HubSpot takes 100 values in a filter, and a page should hold the hits.
 const findAtOnce = 50
 
-// Find looks by datum_id first, which is consistent at once, and then for those not found by e-mail of persons (also
-// consistent) and by search for abn, company e-mail and name, which trails behind writes by moments.
+// Find looks by datum_id first, which is consistent at once. Then for those not found: customers by e-mail of persons (also
+// consistent) and by search for abn, company e-mail and name, products by their SKU and documents by their number; search
+// trails behind writes by moments.
 func (a *Adapter) Find(ctx context.Context, kind domain.Kind, queries []adapters.Query) (_ [][]domain.Record, err error) {
 	defer domain.Wrap(&err, "hubspot.Find")
-	if err := carried(kind); err != nil {
+	t, err := tableOf(kind)
+	if err != nil {
 		return nil, err
 	}
 	found := make([][]domain.Record, len(queries))
@@ -30,7 +31,7 @@ func (a *Adapter) Find(ctx context.Context, kind domain.Kind, queries []adapters
 		}
 	}
 	byID := map[string][]domain.Record{}
-	for _, typ := range []string{companies, contacts} {
+	for _, typ := range t.objects {
 		b, err := a.objects(ctx, typ, idProperty, slices.Clone(ids))
 		if err == nil && typ == contacts {
 			b, err = a.alone(ctx, b)
@@ -53,13 +54,13 @@ func (a *Adapter) Find(ctx context.Context, kind domain.Kind, queries []adapters
 		}
 	}
 	for _, part := range chunks(open, findAtOnce) {
-		candidates, err := a.candidates(ctx, queries, part)
+		candidates, err := a.candidates(ctx, t, queries, part)
 		if err != nil {
 			return nil, err
 		}
 		for _, i := range part {
 			for _, r := range candidates {
-				if resembles(r, queries[i].Values) {
+				if resembles(t, r, queries[i].Values) {
 					found[i] = append(found[i], r)
 				}
 			}
@@ -68,21 +69,18 @@ func (a *Adapter) Find(ctx context.Context, kind domain.Kind, queries []adapters
 	return found, nil
 }
 
-// strongKeys are the fields that Find searches by.
-var strongKeys = []domain.Field{"abn", "email", "legalName"}
-
-func resembles(r domain.Record, want domain.Values) bool {
-	return slices.ContainsFunc(strongKeys, func(f domain.Field) bool {
+func resembles(t table, r domain.Record, want domain.Values) bool {
+	return slices.ContainsFunc(t.keys, func(f domain.Field) bool {
 		w, h := want[f].Text(), r.Values[f].Text()
 		return w != "" && strings.EqualFold(w, h)
 	})
 }
 
 // candidates returns everything that one of the queries might mean.
-func (a *Adapter) candidates(ctx context.Context, queries []adapters.Query, part []int) ([]domain.Record, error) {
+func (a *Adapter) candidates(ctx context.Context, t table, queries []adapters.Query, part []int) ([]domain.Record, error) {
 	values := map[domain.Field]map[string]bool{}
 	for _, i := range part {
-		for _, f := range strongKeys {
+		for _, f := range t.keys {
 			if v := queries[i].Values[f].Text(); v != "" {
 				if values[f] == nil {
 					values[f] = map[string]bool{}
@@ -93,6 +91,18 @@ func (a *Adapter) candidates(ctx context.Context, queries []adapters.Query, part
 	}
 	in := func(property string, f domain.Field) map[string]any {
 		return map[string]any{"filters": []map[string]any{{"propertyName": property, "operator": "IN", "values": slices.Sorted(maps.Keys(values[f]))}}}
+	}
+	if t.kind != domain.KindCustomer {
+		key := t.keys[0]
+		if len(values[key]) == 0 {
+			return nil, nil
+		}
+		m := a.mappings[t.kind]
+		b, err := a.searchAll(ctx, t.objects[0], []map[string]any{in(m.Row(key).Paths[0], key)})
+		if err != nil {
+			return nil, err
+		}
+		return a.complete(ctx, b)
 	}
 	var groups []map[string]any
 	for property, f := range map[string]domain.Field{"abn": "abn", "customer_email": "email", "name": "legalName"} {
@@ -165,74 +175,63 @@ type owners struct {
 // users returns the portal's users; anew reads them again even if they are remembered, at most once a minute. Without
 // permission to read them it returns none.
 func (a *Adapter) users(ctx context.Context, anew bool) (owners, error) {
-	a.mu.Lock()
-	known, age := a.owners, a.s.Now().Sub(a.ownersAt)
-	a.mu.Unlock()
-	if known.email != nil && age < remembered && (!anew || age < time.Minute) {
-		return known, nil
-	}
-	os := owners{email: map[string]string{}, id: map[string]string{}}
-	for _, archived := range []string{"true", "false"} { // a live user wins over a former one with the same e-mail
-		after := ""
-		for {
-			var out struct {
-				Results []struct{ ID, Email string }
-				Paging  struct{ Next struct{ After string } }
-			}
-			path := ownersPath + "?limit=100&archived=" + archived
-			if after != "" {
-				path += "&after=" + after
-			}
-			_, err := a.read(ctx, http.MethodGet, path, nil, &out)
-			if domain.CodeOf(err) == domain.Forbidden {
-				break
-			}
-			if err != nil {
-				return os, err
-			}
-			for _, o := range out.Results {
-				os.email[o.ID] = o.Email
-				if archived == "false" {
-					os.id[strings.ToLower(o.Email)] = o.ID
+	return a.owners.get(a.s.Now, anew, func() (owners, error) {
+		os := owners{email: map[string]string{}, id: map[string]string{}}
+		for _, archived := range []string{"true", "false"} { // a live user wins over a former one with the same e-mail
+			after := ""
+			for {
+				var out struct {
+					Results []struct{ ID, Email string }
+					Paging  struct{ Next struct{ After string } }
+				}
+				path := ownersPath + "?limit=100&archived=" + archived
+				if after != "" {
+					path += "&after=" + after
+				}
+				_, err := a.read(ctx, http.MethodGet, path, nil, &out)
+				if domain.CodeOf(err) == domain.Forbidden {
+					break
+				}
+				if err != nil {
+					return os, err
+				}
+				for _, o := range out.Results {
+					os.email[o.ID] = o.Email
+					if archived == "false" {
+						os.id[strings.ToLower(o.Email)] = o.ID
+					}
+				}
+				if after = out.Paging.Next.After; after == "" {
+					break
 				}
 			}
-			if after = out.Paging.Next.After; after == "" {
-				break
-			}
 		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.owners, a.ownersAt = os, a.s.Now()
-	return os, nil
+		return os, nil
+	})
 }
 
 // readProperties are the carried properties and the portal's own custom ones, so that drift is seen.
 func (a *Adapter) readProperties(ctx context.Context, typ string) ([]string, error) {
 	a.mu.Lock()
-	extra, age := a.extra, a.s.Now().Sub(a.extraAt)
-	a.mu.Unlock()
-	if extra == nil || age >= remembered {
-		extra = map[string][]string{}
-		for _, t := range []string{companies, contacts} {
-			defs, err := a.properties(ctx, t)
-			if domain.CodeOf(err) == domain.Forbidden {
-				continue // without the schema scope drift is not seen; Check says so
-			}
-			if err != nil {
-				return nil, err
-			}
-			carried := a.carriedProperties(t)
-			for name, d := range defs {
-				if !d.HubSpotDefined && !slices.Contains(carried, name) && len(extra[t]) < 100 {
-					extra[t] = append(extra[t], name)
-				}
-			}
-			slices.Sort(extra[t])
-		}
-		a.mu.Lock()
-		a.extra, a.extraAt = extra, a.s.Now()
-		a.mu.Unlock()
+	m := a.extra[typ]
+	if m == nil {
+		m = &memory[[]string]{}
+		a.extra[typ] = m
 	}
-	return slices.Concat(a.carriedProperties(typ), extra[typ]), nil
+	a.mu.Unlock()
+	carried := a.carriedProperties(typ)
+	extra, err := m.get(a.s.Now, false, func() ([]string, error) {
+		defs, err := a.properties(ctx, typ)
+		if domain.CodeOf(err) == domain.Forbidden {
+			return nil, nil // without the schema scope drift is not seen; Check says so
+		}
+		var names []string
+		for _, name := range slices.Sorted(maps.Keys(defs)) {
+			if !defs[name].HubSpotDefined && !slices.Contains(carried, name) && len(names) < 100 {
+				names = append(names, name)
+			}
+		}
+		return names, err
+	})
+	return slices.Concat(carried, extra), err
 }

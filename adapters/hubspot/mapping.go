@@ -12,10 +12,18 @@ import (
 
 // Members of the object that the mapping sees beside the properties; see flat.
 const (
-	keyObject   = "object"   // "companies" or "contacts"
-	keyOwner    = "owner"    // the owner's e-mail
-	keyContacts = "contacts" // the company's contacts
+	keyObject   = "object"       // "companies", "deals" ...
+	keyOwner    = "owner"        // the owner's e-mail
+	keyContacts = "contacts"     // the company's contacts
+	keyCustomer = "associations" // the document's customer, by its external id
+	keyLines    = "line_items"   // the document's lines
+	keyClass    = "stage"        // what stage of a quote the deal's stage means
+	keyCurrency = "companyCurrency"
+	keyTaxMode  = "taxMode"
+	keyMoney    = "amounts" // when writing: the currency of each amount, by field
 )
+
+var notProperties = []string{keyObject, keyOwner, keyContacts, keyCustomer, keyLines, keyClass, keyCurrency, keyTaxMode, keyMoney, "id"}
 
 const maxText = 65_536
 
@@ -115,17 +123,7 @@ func Mapping() adapters.Mapping {
 					o["lifecyclestage"] = st
 					return nil
 				}},
-			{Field: "salesOwner", Paths: []string{"hubspot_owner_id", keyOwner}, Note: "the e-mail of a HubSpot user",
-				Get: func(o adapters.Object) domain.Value {
-					if adapters.String(o, "hubspot_owner_id") == "" {
-						return domain.Null
-					}
-					if e := adapters.String(o, keyOwner); e != "" {
-						return domain.TextValue(e)
-					}
-					return "" // the user could not be read: no opinion
-				},
-				Set: func(o adapters.Object, v domain.Value) error { o[keyOwner] = v.Text(); return nil }},
+			ownerRow(),
 			{Field: "paymentTerms", Paths: []string{"payment_terms_basis", "payment_terms_days"}, Note: "custom",
 				Get: func(o adapters.Object) domain.Value {
 					basis, days := adapters.String(o, "payment_terms_basis"), adapters.String(o, "payment_terms_days")
@@ -164,37 +162,9 @@ func Mapping() adapters.Mapping {
 					return nil
 				}},
 			text("currency", "currency", maxText, "custom; ISO 4217"),
-			{Field: "tags", Paths: []string{"customer_tags"}, Max: maxText, Note: "custom; separated by semicolons",
-				Get: func(o adapters.Object) domain.Value {
-					return domain.ValueOf(strings.FieldsFunc(adapters.String(o, "customer_tags"), func(r rune) bool { return r == ';' }))
-				},
-				Set: func(o adapters.Object, v domain.Value) error {
-					var tags []string
-					if err := v.Decode(&tags); err != nil {
-						return err
-					}
-					if i := slices.IndexFunc(tags, func(t string) bool { return strings.Contains(t, ";") }); i >= 0 {
-						return fmt.Errorf("the tag %q holds a semicolon, which separates tags in HubSpot", tags[i])
-					}
-					o["customer_tags"] = strings.Join(tags, ";")
-					return nil
-				}},
+			tagsRow("customer_tags"),
 			text("notes", "description", maxText, "custom on contacts"),
-			{Field: "customFields", Paths: []string{"custom_fields"}, Max: maxText, Note: "custom; a JSON object of text",
-				Get: func(o adapters.Object) domain.Value {
-					s := adapters.String(o, "custom_fields")
-					if c, err := domain.Canonical([]byte(s)); err == nil {
-						return c
-					}
-					return domain.TextValue(s)
-				},
-				Set: func(o adapters.Object, v domain.Value) error {
-					o["custom_fields"] = ""
-					if !v.Empty() {
-						o["custom_fields"] = string(v)
-					}
-					return nil
-				}},
+			customFieldsRow(),
 			text("status", "customer_status", 0, "custom; ACTIVE or ARCHIVED. A record archived in HubSpot itself is gone"),
 		},
 		Known: []string{"id", "hs_object_id", "createdate", "hs_lastmodifieddate", "lastmodifieddate", "hs_merged_object_ids", "domain",
@@ -306,20 +276,26 @@ func personProperties(c domain.Contact) map[string]string {
 var personKeys = []string{"firstname", "lastname", "email", "phone", "jobtitle", contactKey, formerCompany, idProperty, "associatedcompanyid"}
 
 // flat is the object as the mapping sees it.
-func flat(o object) adapters.Object {
-	m := adapters.Object{keyObject: o.Type, "id": o.ID}
+func (a *Adapter) flat(o object) adapters.Object {
+	m := adapters.Object{keyObject: o.Type, "id": o.ID, keyCurrency: a.currency, keyTaxMode: a.taxMode}
 	for k, v := range o.Properties {
 		m[k] = v
 	}
 	if o.Owner != "" {
 		m[keyOwner] = o.Owner
 	}
-	var list []domain.Contact
-	for _, c := range ordered(o) {
-		list = append(list, person(c))
-	}
-	if o.Type == companies {
+	switch {
+	case o.Type == companies:
+		var list []domain.Contact
+		for _, c := range ordered(o) {
+			list = append(list, person(c))
+		}
 		m[keyContacts] = list
+	case isDocument(o.Type):
+		m[keyCustomer], m[keyClass] = o.Customer, o.Class
+		if hasLines(o.Type) {
+			m[keyLines] = linesOf(o)
+		}
 	}
 	return m
 }
@@ -327,17 +303,27 @@ func flat(o object) adapters.Object {
 // record maps an object to a record.
 func (a *Adapter) record(o object) domain.Record {
 	o.TraceID, o.New = "", false
-	values, issues, unknown := a.mapping.Read(flat(o))
+	m := a.mappings[kindOf(o.Type)]
+	values, issues, unknown := m.Read(a.flat(o))
 	raw, err := json.Marshal(o)
 	if err != nil {
 		panic("hubspot: an object that came as JSON does not marshal: " + err.Error())
 	}
-	r := domain.Record{Kind: domain.KindCustomer, ExternalID: externalID(o.Type, o.ID), CanonicalID: o.Properties[idProperty], Deleted: o.Archived,
-		Version: o.Properties[modifiedKey(o.Type)], Values: values, Issues: issues, Raw: raw, Unknown: unknown}
+	r := domain.Record{Kind: m.Kind, ExternalID: externalID(o.Type, o.ID), CanonicalID: o.Properties[idProperty], Deleted: o.Archived,
+		Version: o.Properties[modifiedKey(o.Type)], Values: values, Issues: issues, Raw: raw}
+	for _, name := range unknown {
+		if !slices.Contains(notProperties, name) {
+			r.Unknown = append(r.Unknown, name)
+		}
+	}
 	r.ModifiedAt, _ = moment(r.Version) // zero if HubSpot left it out: older than any other
-	if o.Properties["hubspot_owner_id"] != "" && o.Owner == "" {
+	if o.Properties["hubspot_owner_id"] != "" && o.Owner == "" && m.Row("salesOwner") != nil {
 		r.Issues = append(r.Issues, domain.Issue{Field: "salesOwner", Code: "unknown_owner", Severity: domain.Warning, Value: o.Properties["hubspot_owner_id"],
 			Message: "the owner of " + r.ExternalID + " is a user that HubSpot does not show; give the app the scope crm.objects.owners.read"})
+	}
+	if o.Type == deals && o.Class == "" && !o.Archived {
+		r.Issues = append(r.Issues, domain.Issue{Field: "stage", Code: "unknown_stage", Severity: domain.Problem, Value: o.Properties["dealstage"],
+			Message: "the stage of " + r.ExternalID + " is in no pipeline that HubSpot shows; move the deal to another stage there"})
 	}
 	for id := range strings.SplitSeq(o.Properties["hs_merged_object_ids"], ";") {
 		if id = strings.TrimSpace(id); id != "" && id != o.ID {
@@ -349,14 +335,16 @@ func (a *Adapter) record(o object) domain.Record {
 
 // carriedProperties are the properties that reads ask for.
 func (a *Adapter) carriedProperties(typ string) []string {
-	var all []string
-	for _, r := range a.mapping.Rows {
+	if typ == lineItems {
+		return append([]string{"hs_object_id", modifiedKey(typ)}, lineKeys...)
+	}
+	m := a.mappings[kindOf(typ)]
+	all := append([]string{idProperty}, m.Known...)
+	for _, r := range m.Rows {
 		all = append(all, r.Paths...)
 	}
-	all = append(all, a.mapping.Known...)
-	all = append(all, idProperty)
 	all = slices.DeleteFunc(all, func(p string) bool {
-		return p == keyObject || p == keyOwner || p == keyContacts || p == "id" || typ == companies && p == "email" || typ == contacts && (p == "name" || p == "domain")
+		return slices.Contains(notProperties, p) || typ == companies && p == "email" || typ == contacts && (p == "name" || p == "domain")
 	})
 	slices.Sort(all)
 	return slices.Compact(all)

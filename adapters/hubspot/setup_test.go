@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"datum/adapters"
 	"datum/adapters/hubspot"
 	"datum/adapters/hubspotsim"
@@ -24,7 +26,8 @@ type bench struct {
 	url string
 	a   adapters.Adapter
 	adapters.Abilities
-	clock atomic.Int64 // ms; the simulator's base clock
+	clock atomic.Int64             // ms; the simulator's base clock
+	kept  map[string]domain.Record // by external id: records as Datum would have them stored
 }
 
 func (b *bench) now() time.Time { return time.UnixMilli(b.clock.Load()).UTC() }
@@ -32,7 +35,7 @@ func (b *bench) now() time.Time { return time.UnixMilli(b.clock.Load()).UTC() }
 // newBench starts a portal whose clock stands still until tick; without lag search sees writes at once.
 func newBench(t *testing.T, o hubspotsim.Options) *bench {
 	t.Helper()
-	b := &bench{t: t}
+	b := &bench{t: t, kept: map[string]domain.Record{}}
 	b.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMilli())
 	o.Now = b.now
 	if o.SearchLag == 0 {
@@ -122,6 +125,22 @@ func (b *bench) poll(cursor string) ([]domain.Record, string) {
 	}
 	b.t.Fatal("the poll does not end")
 	return nil, ""
+}
+
+// keep stores a record as it is now.
+func (b *bench) keep(kind domain.Kind, external string) {
+	b.t.Helper()
+	r, err := b.a.Fetch(b.t.Context(), kind, external)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.kept[external] = r
+}
+
+// says reports whether the stored record says what the signal hints at.
+func (b *bench) says(s adapters.Signal) bool {
+	r, ok := b.kept[s.ExternalID]
+	return ok && gjson.GetBytes(r.Raw, s.Hint.Path).String() == s.Hint.Value
 }
 
 // doer is the least that a Session needs: a bearer token, and statuses as errors.

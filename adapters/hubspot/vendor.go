@@ -1,12 +1,21 @@
-// Package hubspot speaks HubSpot's CRM. A Customer is a company together with its associated contacts, or a contact that
-// has no company (a private person). External ids are "companies/123" and "contacts/456"; a signal for a contact of a
-// company leads to the company.
+// Package hubspot speaks HubSpot's CRM.
 //
-// HubSpot has no fields for an ABN, payment terms and the like: Provision creates custom properties for them, and the
-// unique property datum_id, which holds our id and makes creating safe to repeat. What HubSpot keeps in other shapes is
-// described row by row in mapping.go. The package leaves authentication, budgets, logging and retries to the Session.
+//	Customer  a company together with its associated contacts, or a contact that has no company (a private person)
+//	Product   a product
+//	Quote     a deal with its line items; its customer is the associated company (the primary one) or else contact
+//	Order     an order with its line items
+//	Invoice   an invoice that is left a draft, so that HubSpot never bills it: a mirror of number, dates, stage and amounts
 //
-// An adapter remembers the portal's users and property names for ten minutes: keep one per account, not one per call.
+// External ids are "companies/123", "deals/456" and so on. A signal for a contact of a company leads to the company, one for
+// a line item to its deal.
+//
+// HubSpot has no fields for an ABN, payment terms, a line's tax code and the like: Provision creates custom properties for
+// them, and the unique property datum_id, which holds our id and makes creating safe to repeat. What HubSpot keeps in other
+// shapes is described row by row in the mapping tables. The package leaves authentication, budgets, logging and retries to
+// the Session.
+//
+// An adapter remembers the portal's users, pipelines, tax rates and property names for ten minutes: keep one per account,
+// not one per call.
 package hubspot
 
 import (
@@ -14,6 +23,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,16 +31,24 @@ import (
 
 	"datum/adapters"
 	"datum/domain"
+	"datum/domain/money"
 )
 
 const (
 	companies = "companies"
 	contacts  = "contacts"
+	products  = "products"
+	deals     = "deals"
+	lineItems = "line_items"
+	orders    = "orders"
+	invoices  = "invoices"
 
 	objectsPath    = "/crm/v3/objects/"
 	linksPath      = "/crm/v4/associations/"
 	propertiesPath = "/crm/v3/properties/"
 	ownersPath     = "/crm/v3/owners"
+	pipelinesPath  = "/crm/v3/pipelines/"
+	taxRatesPath   = "/tax-rates/v1/tax-rates"
 
 	maxBatch      = 100
 	maxSearch     = 200
@@ -49,7 +67,7 @@ func Vendor() adapters.Vendor {
 		Name:    "hubspot",
 		Title:   "HubSpot",
 		BaseURL: "https://api.hubapi.com",
-		Mapping: []adapters.Mapping{Mapping()},
+		Mapping: mappings(),
 		Limits: []adapters.Limit{
 			{Name: "burst", Calls: 110, Per: 10 * time.Second},
 			{Name: "search", Calls: 5, Per: time.Second, Extra: true},
@@ -58,9 +76,7 @@ func Vendor() adapters.Vendor {
 		OAuth: &adapters.OAuth{
 			AuthorizeURL: "https://app.hubspot.com/oauth/authorize",
 			TokenURL:     "https://api.hubapi.com/oauth/2026-03/token",
-			Scopes: []string{"oauth", "crm.objects.companies.read", "crm.objects.companies.write", "crm.objects.contacts.read",
-				"crm.objects.contacts.write", "crm.objects.owners.read", "crm.schemas.companies.read", "crm.schemas.companies.write",
-				"crm.schemas.contacts.read", "crm.schemas.contacts.write"},
+			Scopes:       scopes(),
 		},
 		Batch:      maxBatch,
 		Partial:    true,
@@ -69,6 +85,10 @@ func Vendor() adapters.Vendor {
 		Settings: []adapters.Setting{
 			{Name: "portalId", Help: "the HubSpot account's number; webhooks of other accounts of the same app are ignored"},
 			{Name: "pageSize", Help: "how many records a poll or listing asks for at once, at most 200", Default: strconv.Itoa(maxSearch)},
+			{Name: "currency", Help: "the HubSpot account's currency: that of product prices, and of deals that name none", Default: defaultCurrency},
+			{Name: "taxMode", Help: "whether prices on deals and orders that do not say so include GST: EXCLUSIVE, INCLUSIVE or NO_TAX", Default: string(money.Exclusive)},
+			{Name: "pipeline", Help: "the id of the deal pipeline for quotes that are made in HubSpot by Datum", Default: defaultPipeline},
+			{Name: "sentStages", Help: "ids of the deal stages at which a quote has been sent, separated by commas", Default: defaultSent},
 		},
 		Open: func(s adapters.Session) (adapters.Adapter, error) { return open(s) },
 	}
@@ -86,33 +106,57 @@ func readLimits(h http.Header) []adapters.LimitReading {
 
 // Adapter speaks to one portal. It is safe for concurrent use.
 type Adapter struct {
-	s       adapters.Session
-	mapping adapters.Mapping
-	page    int // objects in a page of a search
+	s        adapters.Session
+	mappings map[domain.Kind]adapters.Mapping
+	page     int // objects in a page of a search
+	currency string
+	taxMode  string
+	pipeline string
+	sent     []string // deal stages that mean SENT
 
-	mu       sync.Mutex
-	owners   owners
-	ownersAt time.Time
-	extra    map[string][]string // by object: custom properties that the mapping does not know
-	extraAt  time.Time
+	owners    memory[owners]
+	pipelines memory[map[string]pipeline]
+	rates     memory[map[string]string]
+	mu        sync.Mutex
+	extra     map[string]*memory[[]string] // by object: custom properties that the mapping does not know
 }
 
 func open(s adapters.Session) (*Adapter, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	a := &Adapter{s: s, mapping: Mapping(), page: maxSearch}
+	setting := func(name, fallback string) string {
+		if v := strings.TrimSpace(s.Settings[name]); v != "" {
+			return v
+		}
+		return fallback
+	}
+	refuse := func(format string, args ...any) error {
+		return &domain.Error{Code: domain.Invalid, Op: "hubspot.Open", System: s.System, Message: fmt.Sprintf(format, args...)}
+	}
+	a := &Adapter{s: s, mappings: map[domain.Kind]adapters.Mapping{}, page: maxSearch, currency: strings.ToUpper(setting("currency", defaultCurrency)),
+		taxMode: strings.ToUpper(setting("taxMode", string(money.Exclusive))), pipeline: setting("pipeline", defaultPipeline),
+		sent: strings.FieldsFunc(setting("sentStages", defaultSent), func(r rune) bool { return r == ',' || r == ' ' }), extra: map[string]*memory[[]string]{}}
+	for _, m := range mappings() {
+		a.mappings[m.Kind] = m
+	}
 	if v := s.Settings["pageSize"]; v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > maxSearch {
-			return nil, &domain.Error{Code: domain.Invalid, Op: "hubspot.Open", System: s.System, Message: fmt.Sprintf("the setting pageSize is %q; it must be a number from 1 to %d", v, maxSearch)}
+			return nil, refuse("the setting pageSize is %q; it must be a number from 1 to %d", v, maxSearch)
 		}
 		a.page = n
+	}
+	if !money.Known(a.currency) {
+		return nil, refuse("the setting currency is %q; it must be an ISO 4217 code such as AUD", a.currency)
+	}
+	if !slices.Contains(taxModes, a.taxMode) {
+		return nil, refuse("the setting taxMode is %q; it must be one of %s", a.taxMode, strings.Join(taxModes, ", "))
 	}
 	return a, nil
 }
 
-// object is a CRM object as Datum keeps it: HubSpot's own members, and for a company its contacts and the owner's e-mail.
+// object is a CRM object as Datum keeps it: HubSpot's own members, and what belongs to it.
 type object struct {
 	Type       string            `json:"object"`
 	ID         string            `json:"id"`
@@ -120,8 +164,15 @@ type object struct {
 	CreatedAt  string            `json:"createdAt,omitempty"`
 	UpdatedAt  string            `json:"updatedAt,omitempty"`
 	Archived   bool              `json:"archived,omitempty"`
-	Owner      string            `json:"owner,omitempty"`
-	Contacts   []object          `json:"contacts,omitempty"`
+	Owner      string            `json:"owner,omitempty"`    // the owner's e-mail
+	Contacts   []object          `json:"contacts,omitempty"` // a company's
+	Lines      []object          `json:"lines,omitempty"`    // line items, of a deal or order
+	// Links are ids of the companies and contacts that a document is associated with, by object.
+	Links map[string][]string `json:"links,omitempty"`
+	// Customer is the external id of the customer behind Links.
+	Customer string `json:"customer,omitempty"`
+	// Class is what the portal's own settings make of the object: the stage of a deal, the tax code of a line item.
+	Class string `json:"class,omitempty"`
 
 	// Members of answers to writes.
 	TraceID string `json:"objectWriteTraceId,omitempty"`
@@ -129,23 +180,6 @@ type object struct {
 }
 
 func externalID(typ, id string) string { return typ + "/" + id }
-
-// splitID returns the object type and HubSpot's id.
-func splitID(external string) (typ, id string, err error) {
-	typ, id, ok := strings.Cut(external, "/")
-	if _, bad := strconv.ParseInt(id, 10, 64); !ok || typ != companies && typ != contacts || bad != nil {
-		return "", "", domain.Errorf(domain.Invalid, "%q is not an id of a HubSpot customer; it should look like companies/123 or contacts/456", external)
-	}
-	return typ, id, nil
-}
-
-// carried refuses kinds other than Customer.
-func carried(kind domain.Kind) error {
-	if kind != domain.KindCustomer {
-		return domain.Errorf(domain.Unsupported, "HubSpot does not carry %s", kind)
-	}
-	return nil
-}
 
 // refusals are the statuses whose bodies say what is wrong; the Session turns all others into errors.
 var refusals = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict}
@@ -165,7 +199,7 @@ func (a *Adapter) call(ctx context.Context, c adapters.Call, in, out any) (*adap
 		return nil, err
 	}
 	if resp.Status > 299 {
-		return resp, a.refusal(resp)
+		return resp, a.refusal(c.Path, resp)
 	}
 	if out != nil {
 		if err := json.Unmarshal(resp.Body, out); err != nil {

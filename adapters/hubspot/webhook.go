@@ -35,13 +35,16 @@ type event struct {
 	FromObjectID     int64   `json:"fromObjectId"`
 	ToObjectID       int64   `json:"toObjectId"`
 	Removed          bool    `json:"associationRemoved"`
+	ChangeSource     string  `json:"changeSource"`
 	PropertyName     string  `json:"propertyName"`
 	PropertyValue    *string `json:"propertyValue"`
 }
 
 // Receive verifies the v3 signature (HMAC-SHA256 over method, URI, body and time, in constant time) and turns events into
 // signals: one for each property that changed, with its new value as a hint, and one for each object to which something
-// else happened. Events of other portals of the same app, and of other objects, are left out.
+// else happened. Events of other portals of the same app, and of other objects, are left out. Of line items, which do not name
+// their parent, only people's edits are heeded, as signals for quotes: associations tell of new and removed ones, and the
+// poll of what programs wrote, ours among them.
 func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Notification, error) {
 	var n adapters.Notification
 	if err := a.verify(hook, secrets); err != nil {
@@ -63,7 +66,11 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 		if !seen {
 			i = len(n.Signals)
 			index[slot] = i
-			n.Signals = append(n.Signals, adapters.Signal{Kind: domain.KindCustomer, ExternalID: x, Hint: hint})
+			kind := kindOf(typ)
+			if typ == lineItems {
+				kind = domain.KindQuote
+			}
+			n.Signals = append(n.Signals, adapters.Signal{Kind: kind, ExternalID: x, Hint: hint})
 		}
 		s := &n.Signals[i]
 		at := time.UnixMilli(ev.OccurredAt).UTC()
@@ -90,23 +97,30 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 		object, what, _ := strings.Cut(name, ".")
 		switch {
 		case what == "associationChange":
-			company, contact := ev.FromObjectID, ev.ToObjectID
-			switch strings.ToUpper(ev.AssociationType) {
-			case "COMPANY_TO_CONTACT":
-			case "CONTACT_TO_COMPANY":
-				company, contact = contact, company
-			default:
+			owner, id, part, partID := ev.association()
+			if owner == "" {
 				continue
 			}
-			id := strconv.FormatInt(contact, 10)
 			// The stored record tells whether this is news; its own stamp does not, as links do not move it.
-			known := &adapters.Hint{Path: "contacts.#(id==\"" + id + "\").id", Value: id}
+			of := strconv.FormatInt(partID, 10)
+			known := &adapters.Hint{Path: part + ".#(id==\"" + of + "\").id", Value: of}
+			if isDocument(owner) && part == lineItems {
+				known.Path = "lines.#(id==\"" + of + "\").id"
+			} else if isDocument(owner) {
+				known.Path = "links." + part + ".#(==\"" + of + "\")"
+			}
 			if ev.Removed {
 				known.Value = ""
-				add(ev, contacts, contact, false, nil, nil) // perhaps a customer of its own now
+				if owner == companies {
+					add(ev, contacts, partID, false, nil, nil) // perhaps a customer of its own now
+				}
 			}
-			add(ev, companies, company, false, nil, known)
+			add(ev, owner, id, false, nil, known)
 		case objectType(object, ev.ObjectTypeID) == "":
+		case objectType(object, ev.ObjectTypeID) == lineItems:
+			if what == "propertyChange" && ev.ChangeSource != "INTEGRATION" {
+				add(ev, lineItems, ev.ObjectID, false, nil, nil)
+			}
 		case what == "merge":
 			survivor := ev.NewObjectID
 			if survivor == 0 {
@@ -129,6 +143,25 @@ func (a *Adapter) Receive(hook adapters.Webhook, secrets []string) (adapters.Not
 		n.Signals[i].DedupeKey = dedupe(keys[x])
 	}
 	return n, nil
+}
+
+// association returns which record an association concerns, and what it was associated with: a company with a contact, a
+// document with a line item or with a customer. Both directions of one association say the same. Owner is "" for any other.
+func (ev event) association() (owner string, id int64, part string, partID int64) {
+	from, to, _ := strings.Cut(strings.ToLower(ev.AssociationType), "_to_")
+	a, b := objectType(from, ""), objectType(to, "")
+	for _, try := range []struct {
+		owner, part string
+		id, partID  int64
+	}{{a, b, ev.FromObjectID, ev.ToObjectID}, {b, a, ev.ToObjectID, ev.FromObjectID}} {
+		switch {
+		case try.owner == companies && try.part == contacts,
+			isDocument(try.owner) && (try.part == companies || try.part == contacts),
+			hasLines(try.owner) && try.part == lineItems:
+			return try.owner, try.id, try.part, try.partID
+		}
+	}
+	return "", 0, "", 0
 }
 
 // hint is what a property became, or for a creation the id itself: whoever has the object stored knows of its creation.
@@ -162,14 +195,12 @@ func dedupe(keys []string) string {
 	return hex.EncodeToString(h[:16])
 }
 
+// objectType returns the object that a subscription or an object type id names, "" if it is none of ours.
 func objectType(name, id string) string {
-	switch {
-	case name == "company" || name == "object" && id == "0-2":
-		return companies
-	case name == "contact" || name == "object" && id == "0-1":
-		return contacts
+	if name == "object" {
+		name = map[string]string{"0-1": "contact", "0-2": "company", "0-3": "deal", "0-7": "product", "0-8": "line_item", "0-53": "invoice", "0-123": "order"}[id]
 	}
-	return ""
+	return map[string]string{"company": companies, "contact": contacts, "deal": deals, "product": products, "line_item": lineItems, "order": orders, "invoice": invoices}[name]
 }
 
 func (a *Adapter) verify(hook adapters.Webhook, secrets []string) error {

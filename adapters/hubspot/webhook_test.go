@@ -178,7 +178,7 @@ func TestWebhooksOfOtherPortalsAndOlderForm(t *testing.T) {
 	body := []byte(`[{"objectId":9007199254740993,"eventId":1,"portalId":` + portal + `,"occurredAt":1462216307945,"eventType":"contact.propertyChange","attemptNumber":0},
 		{"objectId":5,"eventId":2,"portalId":99,"occurredAt":1462216307945,"subscriptionType":"company.creation"},
 		{"objectId":6,"eventId":3,"portalId":` + portal + `,"occurredAt":1462216307945,"subscriptionType":"object.deletion","objectTypeId":"0-2"},
-		{"objectId":7,"eventId":4,"portalId":` + portal + `,"occurredAt":1462216307945,"subscriptionType":"deal.creation"}]`)
+		{"objectId":7,"eventId":4,"portalId":` + portal + `,"occurredAt":1462216307945,"subscriptionType":"ticket.creation"}]`)
 	url := "https://datum.example/webhooks/crm"
 	n, err := b.Notifier.Receive(adapters.Webhook{Method: "POST", URL: url, Body: body, At: b.now(), Header: hubspotsim.Sign("s", "POST", url, body, b.now())}, []string{"s"})
 	if err != nil || len(n.Signals) != 2 || n.Signals[0].ExternalID != "contacts/9007199254740993" || n.Signals[1].ExternalID != "companies/6" || !n.Signals[1].Deleted {

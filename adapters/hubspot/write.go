@@ -17,18 +17,21 @@ import (
 
 // job is one write on its way.
 type job struct {
-	w       adapters.Write
-	typ     string
-	base    object            // the object before; without an ID on create
-	set     map[string]string // properties to write
-	owner   string            // the e-mail behind hubspot_owner_id in set
-	people  []domain.Contact  // the company's contacts, if writePeople
-	after   object            // the object after what was written so far
-	sent    time.Time         // when the last request was sent; zero if none was
-	created bool
-	err     error
+	w        adapters.Write
+	typ      string
+	base     object            // the object before; without an ID on create
+	set      map[string]string // properties to write
+	owner    string            // the e-mail behind hubspot_owner_id in set
+	people   []domain.Contact  // the company's contacts, if writePeople
+	lines    []domain.Line     // the document's lines, if writeLines
+	customer string            // the document's customer, if writeCustomer
+	class    string            // what the deal's stage in set means
+	after    object            // the object after what was written so far
+	sent     time.Time         // when the last request was sent; zero if none was
+	created  bool
+	err      error
 
-	writePeople bool
+	writePeople, writeLines, writeCustomer bool
 }
 
 func (j *job) fail(err error, field domain.Field) {
@@ -44,8 +47,8 @@ func (j *job) fail(err error, field domain.Field) {
 
 // Write creates by upsert on datum_id and updates by id, up to 100 in a call, and then brings the contacts of companies
 // about: at most one call each to look up, update, create, link and unlink them, and one for their order where ids do
-// not give it. Every call may be repeated. An outcome may carry both a record and an error: the company was written and
-// its contacts were not.
+// not give it; likewise the customers and the lines of documents. Every call may be repeated. An outcome may carry both a
+// record and an error: the company was written and its contacts were not.
 func (a *Adapter) Write(ctx context.Context, writes []adapters.Write) []adapters.Outcome {
 	jobs := make([]*job, len(writes))
 	for i, w := range writes {
@@ -55,10 +58,17 @@ func (a *Adapter) Write(ctx context.Context, writes []adapters.Write) []adapters
 	for _, j := range jobs {
 		a.prepare(ctx, j)
 	}
-	for _, typ := range []string{companies, contacts} {
-		a.writeProperties(ctx, typ, healthy(jobs, func(j *job) bool { return j.typ == typ }))
+	for _, t := range tables {
+		for _, typ := range t.objects {
+			of := func(fits func(*job) bool) []*job {
+				return healthy(jobs, func(j *job) bool { return j.typ == typ && fits(j) })
+			}
+			a.writeProperties(ctx, typ, of(func(*job) bool { return true }))
+			a.writeContacts(ctx, of(func(j *job) bool { return j.writePeople }))
+			a.writeCustomers(ctx, typ, of(func(j *job) bool { return j.writeCustomer }))
+			a.writeLines(ctx, of(func(j *job) bool { return j.writeLines }))
+		}
 	}
-	a.writeContacts(ctx, healthy(jobs, func(j *job) bool { return j.writePeople }))
 
 	out := make([]adapters.Outcome, len(jobs))
 	for i, j := range jobs {
@@ -93,10 +103,14 @@ func healthy(jobs []*job, fits func(*job) bool) []*job {
 func (a *Adapter) bases(ctx context.Context, jobs []*job) {
 	unseen := map[string][]string{}
 	for _, j := range jobs {
-		if j.err = carried(j.w.Kind); j.err != nil || j.w.ExternalID == "" {
+		var t table
+		if t, j.err = tableOf(j.w.Kind); j.err != nil || j.w.ExternalID == "" {
 			continue
 		}
-		j.typ, j.base.ID, j.err = splitID(j.w.ExternalID)
+		j.typ, j.base.ID, j.err = t.splitID(j.w.ExternalID)
+		if j.err == nil && j.typ == t.parts {
+			j.err = domain.Errorf(domain.Invalid, "%s is a part of a record; write the record", j.w.ExternalID)
+		}
 		if j.err != nil {
 			continue
 		}
@@ -139,33 +153,18 @@ func (a *Adapter) reread(ctx context.Context, typ string, ids []string, jobs []*
 	}
 }
 
-// prepare turns values into properties.
+// prepare turns values into properties, and what is no property into the further steps of the write.
 func (a *Adapter) prepare(ctx context.Context, j *job) {
 	if j.err != nil {
 		return
 	}
 	values := j.w.Values.Clone()
-	kind := values["kind"].Text()
-	delete(values, "kind")
-	if kind == "" {
-		kind = j.w.Golden["kind"].Text()
-	} else if is := map[string]string{companies: "BUSINESS", contacts: "PERSON"}[j.typ]; is != "" && kind != is {
-		j.fail(&domain.Error{Code: domain.Unsupported, System: a.s.System,
-			Message: "HubSpot cannot turn a company into a contact or a contact into a company; create the other one there and merge"}, "kind")
+	if j.err = a.chooseType(j, values); j.err != nil {
 		return
 	}
-	if j.typ == "" {
-		j.typ = companies
-		if kind == "PERSON" {
-			j.typ = contacts
-		}
-		if j.w.CanonicalID == "" {
-			j.fail(domain.Errorf(domain.Invalid, "a HubSpot record cannot be created without our id"), "")
-			return
-		}
-	}
 	o := adapters.Object{keyObject: j.typ}
-	if err := a.mapping.Write(o, values); err != nil {
+	m := a.mappings[j.w.Kind]
+	if err := m.Write(o, values); err != nil {
 		j.err = about(err, j.typ, j.base.ID)
 		return
 	}
@@ -177,15 +176,92 @@ func (a *Adapter) prepare(ctx context.Context, j *job) {
 	if people, ok := o[keyContacts].([]domain.Contact); ok || o[keyContacts] != nil {
 		j.people, j.writePeople = people, true
 	}
+	if lines, ok := o[keyLines].([]domain.Line); ok {
+		j.lines, j.writeLines = lines, true
+	}
+	if customer, ok := o[keyCustomer].(string); ok {
+		j.customer, j.writeCustomer = customer, true
+		o[customerContact] = ""
+		if typ, id, _ := strings.Cut(customer, "/"); typ == contacts {
+			o[customerContact] = id
+		}
+	}
+	stage, ok := o[keyClass].(string)
+	if !ok && j.typ == deals && j.base.ID == "" {
+		stage, ok = classDraft, true
+	}
+	if ok {
+		if j.err = a.setStage(ctx, j, o, stage); j.err != nil {
+			return
+		}
+	}
+	if currency := currencyKey[j.typ]; j.typ == invoices && j.base.ID == "" && o[currency] == nil {
+		o[currency] = a.currency
+	}
+	if j.err = a.oneCurrency(j, o); j.err != nil {
+		return
+	}
 	j.set = map[string]string{}
 	for k, v := range o {
-		if s, ok := v.(string); ok && k != keyObject && k != keyOwner {
+		if s, ok := v.(string); ok && !slices.Contains(notProperties, k) {
 			j.set[k] = s
 		}
 	}
 	if j.base.ID != "" && j.w.CanonicalID != "" && j.base.Properties[idProperty] != j.w.CanonicalID {
 		j.set[idProperty] = j.w.CanonicalID
 	}
+}
+
+// chooseType says which object a new record becomes, and refuses to make one object into another.
+func (a *Adapter) chooseType(j *job, values domain.Values) error {
+	t, err := tableOf(j.w.Kind)
+	if err != nil {
+		return err
+	}
+	typ := t.objects[0]
+	if j.w.Kind == domain.KindCustomer {
+		kind := values["kind"].Text()
+		delete(values, "kind")
+		if kind == "" {
+			kind = j.w.Golden["kind"].Text()
+		} else if is := map[string]string{companies: "BUSINESS", contacts: "PERSON"}[j.typ]; is != "" && kind != is {
+			return &domain.Error{Code: domain.Unsupported, System: a.s.System, Field: "kind",
+				Message: "HubSpot cannot turn a company into a contact or a contact into a company; create the other one there and merge (" + j.w.ExternalID + ")"}
+		}
+		if kind == "PERSON" {
+			typ = contacts
+		}
+	}
+	if j.typ != "" {
+		return nil
+	}
+	if j.w.CanonicalID == "" {
+		return domain.Errorf(domain.Invalid, "a HubSpot record cannot be created without our id")
+	}
+	j.typ = typ
+	return nil
+}
+
+// currencyKey is the property that holds a document's currency.
+var currencyKey = map[string]string{deals: "deal_currency_code", orders: "hs_currency_code", invoices: "hs_currency"}
+
+// oneCurrency refuses an amount in another currency than its document's: HubSpot has one for all amounts of an object.
+func (a *Adapter) oneCurrency(j *job, o adapters.Object) error {
+	noted, _ := o[keyMoney].(map[domain.Field]string)
+	key := currencyKey[j.typ]
+	is := adapters.String(o, key)
+	if key != "" && is == "" {
+		is = j.base.Properties[key]
+	}
+	if is == "" {
+		is = a.currency
+	}
+	for f, c := range noted {
+		if c != is {
+			return &domain.Error{Code: domain.Invalid, System: a.s.System, Field: f, Message: fmt.Sprintf("%s is in %s and HubSpot has the record in %s", f, c, is)}
+		}
+	}
+	return nil
 }
 
 func (a *Adapter) setOwner(ctx context.Context, j *job, o adapters.Object, email string) error {
@@ -290,6 +366,9 @@ func (j *job) took(r result) {
 	if _, ok := j.set["hubspot_owner_id"]; ok {
 		j.after.Owner = j.owner
 	}
+	if j.class != "" {
+		j.after.Class = j.class
+	}
 }
 
 // batch writes inputs of one type, however many, and returns a result for each. No two inputs of one call share an id,
@@ -359,7 +438,7 @@ func (a *Adapter) send(ctx context.Context, typ, verb string, inputs []input, wh
 		results[i] = result{o: o, sent: resp.SentAt}
 	}
 	for _, v := range out.Errors {
-		e := a.classify(v, 0)
+		e := a.classify(typ, v, 0)
 		for i := range open {
 			if slices.Contains(v.Context["objectWriteTraceId"], inputs[i].TraceID) || slices.Contains(v.Context["ids"], inputs[i].ID) || slices.Contains(v.Context["id"], inputs[i].ID) {
 				results[i].err = e
@@ -369,7 +448,7 @@ func (a *Adapter) send(ctx context.Context, typ, verb string, inputs []input, wh
 	}
 	for i := range open { // neither among the results nor named by an error
 		if results[i].err = error(&domain.Error{Code: domain.Unavailable, System: a.s.System, Message: "HubSpot's answer does not say what became of the record"}); len(out.Errors) == 1 {
-			results[i].err = a.classify(out.Errors[0], 0)
+			results[i].err = a.classify(typ, out.Errors[0], 0)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package hubspotsim
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,6 +78,11 @@ func (s *Sim) routes() *http.ServeMux {
 	on("GET", "owners", "v3", "/{$}", "crm.objects.owners.read", s.listOwners)
 	on("GET", "owners", "v3", "/{id}", "crm.objects.owners.read", s.getOwner)
 
+	on("GET", "pipelines", "v3", "/{type}", "crm.objects.*.read", s.listPipelines)
+	on("GET", "pipelines", "v3", "/{type}/{id}", "crm.objects.*.read", s.getPipeline)
+	on("GET", "pipelines", "v3", "/{type}/{id}/stages", "crm.objects.*.read", s.listStages)
+	mux.HandleFunc("GET /tax-rates/v1/tax-rates", s.guard("tax_rates.read", s.listTaxRates))
+
 	pair := func(method, rest, access string, e endpoint) {
 		on(method, "associations", "v4", "/{type}/{to}"+rest, "crm.objects.*."+access, e)
 	}
@@ -125,10 +131,14 @@ func (s *Sim) guard(scope string, f endpoint) http.HandlerFunc {
 		r.Pattern = strings.NewReplacer("{type}", typ, "{to}", r.PathValue("to")).Replace(r.Pattern) // the ledger tells types apart
 		if e == nil {
 			kind := typ
-			if kind != "companies" && kind != "contacts" {
+			if !slices.Contains(scoped, kind) {
 				kind = "custom"
 			}
-			e = s.requires(strings.Replace(scope, "*", kind, 1))
+			need := strings.Replace(scope, "*", kind, 1)
+			if strings.HasPrefix(need, "crm.schemas.products.") {
+				need = "e-commerce"
+			}
+			e = s.requires(need)
 		}
 		if e != nil {
 			s.writeError(w, e)

@@ -14,10 +14,20 @@ import (
 
 const tokenLife = 30 * time.Minute
 
-var allScopes = []string{
-	"oauth", "crm.objects.companies.read", "crm.objects.companies.write", "crm.objects.contacts.read", "crm.objects.contacts.write",
-	"crm.objects.custom.read", "crm.objects.custom.write", "crm.objects.owners.read", "crm.schemas.companies.read", "crm.schemas.companies.write",
-	"crm.schemas.contacts.read", "crm.schemas.contacts.write", "crm.schemas.custom.read", "crm.schemas.custom.write",
+// scoped are the types that have scopes of their own; all others are "custom".
+var scoped = []string{"companies", "contacts", "deals", "products", "line_items", "orders", "invoices", "quotes", "tickets", "custom"}
+
+func allScopes() []string {
+	all := []string{"oauth", "crm.objects.owners.read", "tax_rates.read", "e-commerce"}
+	for _, typ := range scoped {
+		for _, access := range []string{"read", "write"} {
+			all = append(all, "crm.objects."+typ+"."+access)
+			if typ != "products" { // whose properties are under e-commerce
+				all = append(all, "crm.schemas."+typ+"."+access)
+			}
+		}
+	}
+	return all
 }
 
 // app is the one app installed in the portal.

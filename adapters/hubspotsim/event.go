@@ -59,6 +59,9 @@ type eventDetail struct {
 // event tells the receiver, if it is subscribed. Callers hold the lock.
 func (s *Sim) event(o *object, what string, w writing, d eventDetail) {
 	name := singular(o.typ) + "." + what
+	if o.typ == "orders" || o.typ == "invoices" { // the newer objects have no subscriptions of their own name
+		name = "object." + what
+	}
 	if !s.subscribed(name, d.property) {
 		return
 	}
@@ -90,7 +93,8 @@ func (s *Sim) event(o *object, what string, w writing, d eventDetail) {
 
 func (s *Sim) subscribed(name, property string) bool {
 	if len(s.opts.Subscriptions) == 0 {
-		return strings.HasPrefix(name, "company.") || strings.HasPrefix(name, "contact.")
+		object, _, _ := strings.Cut(name, ".")
+		return slices.Contains([]string{"company", "contact", "deal", "product", "line_item", "object"}, object)
 	}
 	return slices.Contains(s.opts.Subscriptions, name) || property != "" && slices.Contains(s.opts.Subscriptions, name+":"+property)
 }

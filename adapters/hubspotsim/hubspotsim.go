@@ -1,5 +1,5 @@
-// Package hubspotsim is a simulated HubSpot portal: companies, contacts and further CRM objects with their properties,
-// associations, owners, search, merges, OAuth, limits and signed webhooks. Paths of both styles are served
+// Package hubspotsim is a simulated HubSpot portal: companies, contacts, products, deals with their line items, orders,
+// invoices and further CRM objects with their properties, pipelines, associations, owners, tax rates, search, merges, OAuth, limits and signed webhooks. Paths of both styles are served
 // (/crm/v3/objects/… and /crm/objects/2026-03/…). It holds its state in memory and forgets it with the process. What
 // every simulator has in common (faults, clock, ledger, control surface) is package sim's.
 //
@@ -12,10 +12,14 @@
 //   - E-mail addresses of contacts are stored in lower case.
 //   - Associations do not move the company's hs_lastmodifieddate; they set the contact's associatedcompanyid.
 //   - Writing the values an object already has moves no stamp and sends no webhook.
+//   - A line item is a copy of its product: what is not written is taken from the product when the line is made, and never
+//     again. Lines and associations do not move the parent's stamp; a parent that is deleted takes its lines with it.
+//   - An invoice is made as a draft. Once it is open its own properties are read-only, and only a payment makes it paid.
 package hubspotsim
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -38,7 +42,7 @@ type Options struct {
 	// Scopes are what the app was granted; all that the simulator knows if empty.
 	Scopes []string
 	// Subscriptions are the webhook subscriptions, such as "company.creation" or "contact.propertyChange:email"; a
-	// propertyChange without a property is every property. Default: everything about companies and contacts.
+	// propertyChange without a property is every property; "object.creation" is of orders and invoices. Default: everything.
 	Subscriptions []string
 	// HookScale multiplies the waits between webhook attempts (minutes to hours): 0.001 is practical. Default 1.
 	HookScale float64
@@ -63,17 +67,18 @@ type Sim struct {
 	search *sim.Window
 	day    *sim.Window
 
-	mu      sync.Mutex // guards everything below
-	app     app
-	nextID  int64
-	nextEv  int64
-	objects map[string]map[string]*object   // by type and id
-	merged  map[string]map[string]string    // by type: the id of a merged object to its survivor's
-	unique  map[string]map[string]string    // by type + "." + property: value to id
-	props   map[string]map[string]*property // by type and name
-	groups  map[string][]group
-	owners  []owner
-	links   map[linkKey]map[string]link // by one object: the objects of the other type it is linked to, by id
+	mu          sync.Mutex // guards everything below
+	app         app
+	nextID      int64
+	nextEv      int64
+	nextInvoice int
+	objects     map[string]map[string]*object   // by type and id
+	merged      map[string]map[string]string    // by type: the id of a merged object to its survivor's
+	unique      map[string]map[string]string    // by type + "." + property: value to id
+	props       map[string]map[string]*property // by type and name
+	groups      map[string][]group
+	owners      []owner
+	links       map[linkKey]map[string]link // by one object: the objects of the other type it is linked to, by id
 }
 
 // New returns an empty portal. Close it.
@@ -91,7 +96,7 @@ func New(o Options) *Sim {
 		o.SearchLag = 300 * time.Millisecond
 	}
 	if len(o.Scopes) == 0 {
-		o.Scopes = allScopes
+		o.Scopes = allScopes()
 	}
 	s := &Sim{opts: o,
 		burst:  sim.NewWindow(o.Limits.Burst, o.Limits.Per),
@@ -114,7 +119,7 @@ func (s *Sim) Name() string { return "hubspot" }
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nextID, s.nextEv = 21_400_000_000, 3_816_279_340
+	s.nextID, s.nextEv, s.nextInvoice = 21_400_000_000, 3_816_279_340, 0
 	s.objects, s.merged = map[string]map[string]*object{}, map[string]map[string]string{}
 	s.unique, s.links = map[string]map[string]string{}, map[linkKey]map[string]link{}
 	if s.props == nil {
@@ -150,7 +155,7 @@ func (s *Sim) Objects(typ string) ([]any, error) {
 		if o.mergedInto != "" {
 			m["mergedInto"] = o.mergedInto
 		}
-		if a := s.showLinks(o, []string{"companies", "contacts"}); len(a) > 0 {
+		if a := s.showLinks(o, s.Types()); len(a) > 0 {
 			m["associations"] = a
 		}
 		all = append(all, m)
@@ -158,7 +163,8 @@ func (s *Sim) Objects(typ string) ([]any, error) {
 	return all, nil
 }
 
-// Put is a person creating or editing a record. Property "companies" or "contacts" holds ids to associate with.
+// Put is a person creating or editing a record. A property named like a type ("companies", "line_items") holds ids to
+// associate with; in "line_items" there may be objects too, which are new lines.
 func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	typ, _ = typeName(typ)
 	s.mu.Lock()
@@ -168,9 +174,11 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	}
 	set := map[string]string{}
 	link := map[string][]string{}
+	var lines []map[string]string
 	for k, v := range properties {
-		if k == "companies" || k == "contacts" {
-			link[k] = append(link[k], strings.FieldsFunc(text(v), func(r rune) bool { return r == ';' || r == ',' || r == ' ' })...)
+		if slices.Contains(s.Types(), k) {
+			ids, made := linkedValues(v)
+			link[k], lines = append(link[k], ids...), append(lines, made...)
 			continue
 		}
 		if low := strings.ToLower(k); s.props[typ][k] == nil && s.props[typ][low] != nil {
@@ -189,11 +197,20 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	} else {
 		_, e = s.update(o, set, w)
 	}
+	for _, l := range lines {
+		if e != nil {
+			break
+		}
+		var line *object
+		if line, e = s.create("line_items", l, w); e == nil {
+			s.connect(o, line, nil, w)
+		}
+	}
 	if e != nil {
 		return nil, fmt.Errorf("%s", e.Message)
 	}
-	for to, ids := range link {
-		for _, other := range ids {
+	for _, to := range slices.Sorted(maps.Keys(link)) {
+		for _, other := range link[to] {
 			p := s.find(to, other)
 			if p == nil {
 				return nil, fmt.Errorf("there is no %s %s to associate with", to, other)
@@ -202,6 +219,27 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 		}
 	}
 	return s.show(o, view{all: true}), nil
+}
+
+// linkedValues reads ids, given as text or as a list, and objects to make.
+func linkedValues(v any) (ids []string, made []map[string]string) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, x := range list {
+		m, ok := x.(map[string]any)
+		if !ok {
+			ids = append(ids, strings.FieldsFunc(text(x), func(r rune) bool { return r == ';' || r == ',' || r == ' ' })...)
+			continue
+		}
+		set := map[string]string{}
+		for k, v := range m {
+			set[k] = text(v)
+		}
+		made = append(made, set)
+	}
+	return ids, made
 }
 
 // has reports whether there is the type: one of HubSpot's, or one that a client has made. The caller holds the lock.
@@ -240,13 +278,13 @@ func (s *Sim) Delete(typ, id string) error {
 	return nil
 }
 
-// Duplicates counts surplus live companies and contacts with one value of datum_id. The property is unique once it is
+// Duplicates counts surplus live objects of one type with one value of datum_id. The property is unique once it is
 // provisioned, so more than 0 means that the portal was set up wrongly.
 func (s *Sim) Duplicates() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
-	for _, typ := range []string{"companies", "contacts"} {
+	for _, typ := range s.Types() {
 		seen := map[string]bool{}
 		for _, o := range s.objects[typ] {
 			v := o.props["datum_id"]

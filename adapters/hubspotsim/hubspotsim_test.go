@@ -510,3 +510,97 @@ func TestControlSaysWhichTypesThereAre(t *testing.T) {
 		t.Errorf("fields beside the type, in another case: %v", o)
 	}
 }
+
+func TestLineItemsAreCopiesOfTheirProduct(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, hubspotsim.Options{Limits: hubspotsim.Limits{Burst: -1}})
+	widget := p.want(201, "POST", "/crm/v3/objects/products", props("name", "Widget", "hs_sku", "W", "price", "12.50", "description", "blue"))["id"].(string)
+	deal := p.want(201, "POST", "/crm/v3/objects/deals", props("dealname", "x", "dealstage", "closedwon"))["id"].(string)
+	line := p.want(201, "POST", "/crm/v3/objects/line_items", props("hs_product_id", widget, "quantity", "3", "description", ""))["id"].(string)
+	p.want(200, "POST", "/crm/v4/associations/deals/line_items/batch/associate/default", object{"inputs": []any{object{"from": object{"id": deal}, "to": object{"id": line}}}})
+	at := p.want(200, "GET", "/crm/v3/objects/deals/"+deal, nil)["updatedAt"]
+	p.tick(time.Minute)
+	p.want(200, "PATCH", "/crm/v3/objects/products/"+widget, props("price", "99", "name", "Gadget"))
+	path := "/crm/v3/objects/line_items/" + line + "?properties=name,price,hs_sku,description,amount"
+	o := p.want(200, "GET", path, nil)
+	if property(o, "name") != "Widget" || property(o, "price") != "12.50" || property(o, "hs_sku") != "W" || property(o, "description") != nil || property(o, "amount") != "37.5" {
+		t.Errorf("a copy, but for what was written empty: %v", o)
+	}
+	for _, c := range []struct{ name, value, amount string }{{"discount", "0.25", "36.75"}, {"hs_discount_percentage", "10", "33.75"}, {"quantity", "", ""}} {
+		p.want(200, "PATCH", "/crm/v3/objects/line_items/"+line, props(c.name, c.value))
+		if got, _ := property(p.want(200, "GET", path, nil), "amount").(string); got != c.amount {
+			t.Errorf("%s = %s: amount %s, want %s", c.name, c.value, got, c.amount)
+		}
+	}
+	for _, bad := range []object{props("price", "-1"), props("amount", "1"), props("hs_product_id", "1")} {
+		p.want(400, "PATCH", "/crm/v3/objects/line_items/"+line, bad)
+	}
+	if o := p.want(200, "GET", "/crm/v3/objects/deals/"+deal+"?properties=hs_deal_stage_probability", nil); o["updatedAt"] != at || property(o, "hs_deal_stage_probability") != "1.0" {
+		t.Errorf("lines must not move the deal's stamp: %v", o)
+	}
+	p.want(400, "PATCH", "/crm/v3/objects/deals/"+deal, props("dealstage", "nowhere"))
+	p.want(400, "PATCH", "/crm/v3/objects/deals/"+deal, props("deal_currency_code", "JPY"))
+	p.want(204, "DELETE", "/crm/v3/objects/deals/"+deal, nil)
+	p.want(404, "GET", "/crm/v3/objects/line_items/"+line, nil)
+}
+
+func TestInvoicesOpenOnceAndForAll(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, hubspotsim.Options{Limits: hubspotsim.Limits{Burst: -1}})
+	p.want(400, "POST", "/crm/v3/objects/invoices", props("hs_due_date", "2026-03-31"))
+	p.want(400, "POST", "/crm/v3/objects/invoices", props("hs_currency", "AUD", "hs_invoice_status", "open"))
+	id := p.want(201, "POST", "/crm/v3/objects/invoices", props("hs_currency", "AUD", "hs_due_date", "2026-03-31"))["id"].(string)
+	path := "/crm/v3/objects/invoices/" + id
+	p.want(400, "PATCH", path, props("hs_invoice_status", "open")) // nothing to pay, and nobody to pay it
+	p.want(400, "PATCH", path, props("hs_invoice_status", "paid"))
+	p.want(200, "POST", "/_sim/objects", object{"type": "contacts", "properties": object{"firstname": "Jo", "invoices": id}})
+	p.want(200, "POST", "/_sim/objects", object{"type": "invoices", "id": id, "properties": object{"line_items": []any{object{"name": "x", "quantity": 2, "price": 5}}}})
+	p.want(200, "PATCH", path, props("hs_invoice_status", "open"))
+	if o := p.want(200, "GET", path+"?properties=hs_number,hs_balance_due", nil); property(o, "hs_number") != "INV-1001" || property(o, "hs_balance_due") != "10" {
+		t.Errorf("an open invoice: %v", o)
+	}
+	if e := p.want(400, "PATCH", path, props("hs_due_date", "2026-04-30")); !strings.Contains(e["message"].(string), "INVOICE_NOT_EDITABLE") {
+		t.Errorf("the refusal: %v", e)
+	}
+	p.want(400, "PATCH", path, props("hs_invoice_status", "draft"))
+	p.want(200, "PATCH", path, props("hs_invoice_status", "voided"))
+}
+
+func TestDealsHaveAPrimaryCompany(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, hubspotsim.Options{Limits: hubspotsim.Limits{Burst: -1}})
+	deal := p.want(201, "POST", "/crm/v3/objects/deals", props("dealname", "x"))["id"].(string)
+	var firms []string
+	for range 2 {
+		firms = append(firms, p.want(201, "POST", "/crm/v3/objects/companies", props("name", "Firm"))["id"].(string))
+		p.want(200, "POST", "/crm/v4/associations/deals/companies/batch/associate/default", object{"inputs": []any{object{"from": object{"id": deal}, "to": object{"id": firms[len(firms)-1]}}}})
+	}
+	primary := func() string {
+		t.Helper()
+		for _, l := range list(p.want(200, "GET", "/crm/v4/objects/deals/"+deal+"/associations/companies", nil), "results") {
+			if len(list(l.(object), "associationTypes")) == 2 {
+				return l.(object)["toObjectId"].(string)
+			}
+		}
+		return ""
+	}
+	if primary() != firms[0] {
+		t.Errorf("the first is the primary one: %s", primary())
+	}
+	p.want(201, "POST", "/crm/v4/associations/deals/companies/batch/create", object{"inputs": []any{object{"from": object{"id": deal}, "to": object{"id": firms[1]},
+		"types": []any{object{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 5}}}}})
+	if primary() != firms[1] {
+		t.Errorf("asked for: %s", primary())
+	}
+	p.want(204, "DELETE", "/crm/v4/objects/deals/"+deal+"/associations/companies/"+firms[1], nil)
+	if primary() != "" {
+		t.Errorf("none takes over: %s", primary())
+	}
+	if all := list(p.want(200, "GET", "/crm/v3/pipelines/deals", nil), "results"); len(all) != 2 {
+		t.Errorf("pipelines: %v", all)
+	}
+	p.want(404, "GET", "/crm/v3/pipelines/deals/nowhere", nil)
+	if rates := list(p.want(200, "GET", "/tax-rates/v1/tax-rates", nil), "results"); len(rates) != 3 {
+		t.Errorf("tax rates: %v", rates)
+	}
+}

@@ -23,48 +23,54 @@ type linkType struct {
 	TypeID   int    `json:"associationTypeId"`
 }
 
-// Association types between contacts and companies: with and without the label "Primary".
-const (
-	contactToCompany        = 279
-	contactToCompanyPrimary = 1
-	companyToContact        = 280
-	companyToContactPrimary = 2
-	anyToAny                = 449
-)
+// association is one row of HubSpot's table of association types. Both directions have their own number.
+type association struct {
+	from, to       string
+	plain, primary int
+}
+
+var associations = []association{
+	{"contacts", "companies", 279, 1}, {"companies", "contacts", 280, 2}, {"deals", "companies", 341, 5}, {"companies", "deals", 342, 6},
+	{"deals", "contacts", 3, 0}, {"contacts", "deals", 4, 0}, {"deals", "line_items", 19, 0}, {"line_items", "deals", 20, 0},
+	{"quotes", "line_items", 67, 0}, {"line_items", "quotes", 68, 0}, {"deals", "invoices", 175, 0}, {"invoices", "deals", 176, 0},
+	{"invoices", "contacts", 177, 0}, {"contacts", "invoices", 178, 0}, {"invoices", "companies", 179, 0}, {"companies", "invoices", 180, 0},
+	{"invoices", "line_items", 409, 0}, {"line_items", "invoices", 410, 0}, {"orders", "contacts", 507, 0}, {"contacts", "orders", 508, 0},
+	{"orders", "companies", 509, 0}, {"companies", "orders", 510, 0}, {"deals", "orders", 511, 0}, {"orders", "deals", 512, 0},
+	{"orders", "line_items", 513, 0}, {"line_items", "orders", 514, 0},
+}
+
+const anyToAny = 449
 
 // target is the type that the association type leads to.
 func (t linkType) target() string {
-	switch t.TypeID {
-	case contactToCompany, contactToCompanyPrimary:
-		return "companies"
-	case companyToContact, companyToContactPrimary:
-		return "contacts"
-	default:
-		return "deals"
+	for _, a := range associations {
+		if t.TypeID == a.plain || t.TypeID == a.primary && a.primary != 0 {
+			return a.to
+		}
 	}
+	return "deals"
 }
 
 func plainType(from, to string) (id, primary int) {
-	switch {
-	case from == "contacts" && to == "companies":
-		return contactToCompany, contactToCompanyPrimary
-	case from == "companies" && to == "contacts":
-		return companyToContact, companyToContactPrimary
-	default:
-		return anyToAny, 0
+	for _, a := range associations {
+		if a.from == from && a.to == to {
+			return a.plain, a.primary
+		}
 	}
+	return anyToAny, 0
 }
 
-// connect associates two objects. A contact's first company becomes its primary one. It reports whether it is new.
+// connect associates two objects. The first company of a contact or deal becomes its primary one. It reports whether it is
+// new.
 func (s *Sim) connect(a, b *object, types []linkType, w writing) bool {
 	fresh := s.half(a, b, types)
 	s.half(b, a, nil)
-	if c, company := contactAndCompany(a, b); c != nil {
-		ask := slices.ContainsFunc(types, func(t linkType) bool {
-			return t.TypeID == contactToCompanyPrimary || t.TypeID == companyToContactPrimary
-		})
-		if c.props["associatedcompanyid"] == "" || ask {
-			s.setPrimary(c, company.id, w)
+	if o, company := primarily(a, b); o != nil {
+		_, there := plainType(o.typ, company.typ)
+		_, back := plainType(company.typ, o.typ)
+		ask := slices.ContainsFunc(types, func(t linkType) bool { return t.TypeID == there || t.TypeID == back })
+		if ask || !s.hasPrimary(o) {
+			s.setPrimary(o, company.id, w)
 		}
 	}
 	if fresh {
@@ -74,27 +80,40 @@ func (s *Sim) connect(a, b *object, types []linkType, w writing) bool {
 	return fresh
 }
 
-func contactAndCompany(a, b *object) (contact, company *object) {
-	switch {
-	case a.typ == "contacts" && b.typ == "companies":
-		return a, b
-	case a.typ == "companies" && b.typ == "contacts":
+// primarily returns the one of the two that has a primary company, and the company; nil if neither has.
+func primarily(a, b *object) (o, company *object) {
+	if _, primary := plainType(a.typ, b.typ); primary == 0 {
+		return nil, nil
+	}
+	if a.typ == "companies" {
 		return b, a
 	}
-	return nil, nil
+	return a, b
 }
 
-func (s *Sim) setPrimary(contact *object, company string, w writing) {
-	for id, l := range s.links[linkKey{"contacts", contact.id, "companies"}] {
-		l.primary = id == company
-		s.links[linkKey{"contacts", contact.id, "companies"}][id] = l
-		back := linkKey{"companies", id, "contacts"}
-		if m, ok := s.links[back][contact.id]; ok {
-			m.primary = id == company
-			s.links[back][contact.id] = m
+func (s *Sim) hasPrimary(o *object) bool {
+	for _, l := range s.links[linkKey{o.typ, o.id, "companies"}] {
+		if l.primary {
+			return true
 		}
 	}
-	s.store(contact, map[string]string{"associatedcompanyid": company}, w)
+	return false
+}
+
+// setPrimary makes one of the linked companies the primary one. Only a contact shows it among its properties.
+func (s *Sim) setPrimary(o *object, company string, w writing) {
+	for id, l := range s.links[linkKey{o.typ, o.id, "companies"}] {
+		l.primary = id == company
+		s.links[linkKey{o.typ, o.id, "companies"}][id] = l
+		back := linkKey{"companies", id, o.typ}
+		if m, ok := s.links[back][o.id]; ok {
+			m.primary = id == company
+			s.links[back][o.id] = m
+		}
+	}
+	if o.typ == "contacts" {
+		s.store(o, map[string]string{"associatedcompanyid": company}, w)
+	}
 }
 
 func (s *Sim) half(a, b *object, types []linkType) bool {
@@ -120,7 +139,8 @@ func (s *Sim) disconnect(a, b *object, w writing) bool {
 	}
 	delete(s.links[key], b.id)
 	delete(s.links[linkKey{b.typ, b.id, a.typ}], a.id)
-	if c, company := contactAndCompany(a, b); c != nil && c.props["associatedcompanyid"] == company.id {
+	// A contact's next company takes over; a deal is left without a primary one.
+	if c, company := primarily(a, b); c != nil && c.typ == "contacts" && c.props["associatedcompanyid"] == company.id {
 		next := slices.Sorted(maps.Keys(s.links[linkKey{"contacts", c.id, "companies"}]))
 		if len(next) > 0 {
 			s.setPrimary(c, next[0], w)

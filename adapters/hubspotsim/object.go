@@ -99,7 +99,10 @@ func number(id string) int64 {
 }
 
 func (s *Sim) create(typ string, set map[string]string, w writing) (*object, *apiError) {
-	set, e := s.check(typ, nil, set)
+	set, e := s.born(typ, set)
+	if e == nil {
+		set, e = s.check(typ, nil, set)
+	}
 	if e != nil {
 		return nil, e
 	}
@@ -136,6 +139,7 @@ func (s *Sim) store(o *object, set map[string]string, w writing) bool {
 	if props == nil {
 		props = map[string]string{}
 	}
+	s.derive(o, set)
 	var changed []string
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		v := set[name]
@@ -214,8 +218,14 @@ func (s *Sim) archive(o *object, w writing) {
 		s.reindex(o, name, v, "")
 	}
 	s.snap(o, w.at)
+	lines := s.linkedTo(o, "line_items")
 	s.disconnectAll(o, w)
 	s.event(o, "deletion", w, eventDetail{})
+	for _, l := range lines { // they go with their only parent
+		if line := s.objects[l.typ][l.id]; line != nil && !line.archived && isParent(o.typ) {
+			s.archive(line, w)
+		}
+	}
 }
 
 // merge moves what the loser has and the winner lacks, and gives the survivor a new id.
@@ -291,6 +301,8 @@ var defaultShown = map[string][]string{
 	"contacts":  {"firstname", "lastname", "email"},
 	"deals":     {"dealname", "amount", "dealstage", "pipeline", "closedate"},
 	"products":  {"name", "description", "price"},
+	"orders":    {"hs_order_name", "hs_currency_code"},
+	"invoices":  {"hs_currency", "hs_invoice_status"},
 }
 
 // show renders an object. Properties asked for and empty are null; those that do not exist are left out, as in reality.

@@ -60,19 +60,32 @@ type group struct {
 // stages in order: writing an earlier one over a later one is ignored.
 var stages = []string{"subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist", "other"}
 
-// builtin lists names by type; a suffix gives the kind: # number, @ datetime, ! read-only, $ multi-line.
+// builtin lists names by type; a suffix gives the kind: # number, @ datetime, ^ date, ! read-only, $ multi-line.
 var builtin = map[string]string{
 	"*":          "hs_object_id#! hs_createdate@! hs_lastmodifieddate@! hubspot_owner_id hs_merged_object_ids! hs_external_id",
 	"companies":  "name domain website phone address address2 city state zip country industry description$ lifecyclestage createdate@! numberofemployees# annualrevenue# timezone about_us$ hs_lead_status type num_associated_contacts#!",
 	"contacts":   "email firstname lastname phone mobilephone company website jobtitle salutation address city state zip country fax lifecyclestage hs_lead_status createdate@! lastmodifieddate@! hs_additional_emails associatedcompanyid#! message$",
-	"deals":      "dealname amount# dealstage pipeline closedate@ createdate@! description$ dealtype",
-	"products":   "name description$ price# hs_sku hs_cost_of_goods_sold# hs_product_type hs_recurring_billing_period hs_url tax# createdate@!",
-	"line_items": "name quantity# price# amount#! discount# hs_discount_percentage# hs_product_id hs_sku hs_tax_rate_group_id hs_line_item_currency_code description$",
-	"orders":     "hs_order_name hs_currency_code hs_source_store hs_external_order_id hs_external_order_status hs_external_order_url hs_external_created_date@ hs_fulfillment_status hs_pipeline hs_pipeline_stage hs_total_price# hs_subtotal_price# hs_tax#",
-	"invoices":   "hs_currency hs_invoice_date@ hs_due_date@ hs_invoice_status hs_number hs_balance_due#! hs_amount_billed#!",
-	"quotes":     "hs_title hs_expiration_date@ hs_status hs_currency hs_language",
-	"tickets":    "subject content$ hs_pipeline hs_pipeline_stage hs_ticket_priority",
+	"deals":      "dealname amount# deal_currency_code dealstage pipeline closedate@ createdate@! description$ dealtype hs_next_step hs_deal_stage_probability#!",
+	"products":   "name description$ price# hs_sku hs_cost_of_goods_sold# hs_product_type hs_recurring_billing_period hs_url hs_folder tax# createdate@!",
+	"line_items": "name quantity# price# amount#! discount# hs_discount_percentage# hs_product_id hs_sku hs_tax_rate_group_id hs_line_item_currency_code hs_position_on_quote# description$",
+	"orders": "hs_order_name hs_currency_code hs_source_store hs_external_order_id hs_external_order_status hs_external_order_url hs_external_created_date@ hs_fulfillment_status hs_pipeline hs_pipeline_stage hs_total_price# hs_subtotal_price# hs_tax# hs_discount_codes " +
+		"hs_billing_address_street hs_billing_address_city hs_billing_address_state hs_billing_address_postal_code hs_billing_address_country " +
+		"hs_shipping_address_street hs_shipping_address_city hs_shipping_address_state hs_shipping_address_postal_code hs_shipping_address_country",
+	"invoices": "hs_currency hs_invoice_date@ hs_due_date@ hs_invoice_status hs_number! hs_balance_due#! hs_amount_billed#! hs_purchase_order_number hs_comments$",
+	"quotes":   "hs_title hs_expiration_date@ hs_status hs_currency hs_language",
+	"tickets":  "subject content$ hs_pipeline hs_pipeline_stage hs_ticket_priority",
 }
+
+// choices are the values of properties that have a fixed list.
+var choices = map[string][]string{
+	"companies.lifecyclestage": stages, "contacts.lifecyclestage": stages,
+	"deals.deal_currency_code": currencies, "orders.hs_currency_code": currencies, "invoices.hs_currency": currencies,
+	"products.hs_product_type":   {"inventory", "non_inventory", "service"},
+	"invoices.hs_invoice_status": {invoiceDraft, invoiceOpen, "paid", "voided"},
+}
+
+// currencies are those that the portal has set up.
+var currencies = []string{"AUD", "NZD", "USD", "GBP"}
 
 // strict reports whether the type refuses properties it does not know. A type that HubSpot does not have takes any.
 func strict(typ string) bool { return builtin[typ] != "" }
@@ -85,7 +98,7 @@ func builtinProperties(now time.Time) map[string]map[string]*property {
 		}
 		all[typ] = map[string]*property{}
 		for word := range strings.FieldsSeq(builtin["*"] + " " + builtin[typ]) {
-			name := strings.TrimRight(word, "#@!$")
+			name := strings.TrimRight(word, "#@^!$")
 			if name == "hs_lastmodifieddate" && typ == "contacts" {
 				continue
 			}
@@ -97,21 +110,24 @@ func builtinProperties(now time.Time) map[string]map[string]*property {
 					p.Type, p.FieldType = "number", "number"
 				case '@':
 					p.Type, p.FieldType = "datetime", "date"
+				case '^':
+					p.Type, p.FieldType = "date", "date"
 				case '!':
 					p.Modification.ReadOnlyValue = true
 				case '$':
 					p.FieldType = "textarea"
 				}
 			}
+			for i, v := range choices[typ+"."+name] {
+				p.Type, p.FieldType = "enumeration", "select"
+				p.Options = append(p.Options, option{Label: v, Value: v, DisplayOrder: i})
+			}
 			switch name {
 			case "email":
 				p.HasUniqueValue = typ == "contacts"
-			case "lifecyclestage":
-				p.Type, p.FieldType = "enumeration", "radio"
-				for i, st := range stages {
-					p.Options = append(p.Options, option{Label: st, Value: st, DisplayOrder: i})
-				}
-			case "hubspot_owner_id":
+			case "hs_external_order_id":
+				p.HasUniqueValue = true
+			case "hubspot_owner_id", "dealstage", "pipeline", "hs_pipeline", "hs_pipeline_stage":
 				p.Type, p.FieldType, p.External = "enumeration", "select", true
 			}
 			all[typ][name] = p
@@ -181,6 +197,9 @@ func (s *Sim) check(typ string, o *object, set map[string]string) (map[string]st
 			continue
 		}
 		v, code, msg := s.value(typ, p, v)
+		if code == "" {
+			code, msg = s.commerce(typ, o, p, v)
+		}
 		if code != "" {
 			bad = append(bad, badValue{name, code, msg})
 			continue
@@ -239,8 +258,12 @@ func (s *Sim) value(typ string, p *property, v string) (stored, code, message st
 			return "", "INVALID_OPTION", v + " was not one of the allowed options: [true, false]"
 		}
 	case "date", "datetime":
-		if _, ok := moment(v); !ok {
+		at, ok := moment(v)
+		if !ok || p.Type == "date" && !at.Equal(at.Truncate(24*time.Hour)) {
 			return "", "INVALID_DATE", v + " was not a valid date."
+		}
+		if p.Type == "date" {
+			return at.Format(time.DateOnly), "", ""
 		}
 	case "enumeration":
 		if p.External {

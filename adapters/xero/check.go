@@ -10,6 +10,7 @@ import (
 
 	"datum/adapters"
 	"datum/domain"
+	"datum/domain/money"
 )
 
 // connection is one organisation that has authorised the app.
@@ -47,8 +48,8 @@ func discover(ctx context.Context, s adapters.Session) (map[string]string, error
 	}
 }
 
-// Check reads the app's connections and the organisation: whether the tenant is the right one, the lock dates, the time
-// zone, and what is left of the day's calls.
+// Check reads the app's connections, the organisation, its tax rates and its accounts: whether the tenant is the right one and
+// has the accounts that the settings name, the lock dates, the time zone, and what is left of the day's calls.
 func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 	defer domain.Wrap(&err, "xero.Check")
 	cs, err := connections(ctx, a.s.HTTP)
@@ -106,6 +107,9 @@ func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 			h.Details[detail] = at.Format("2006-01-02")
 		}
 	}
+	if err := a.checkBooks(ctx, &h, adapters.String(org, "BaseCurrency")); err != nil {
+		return h, err
+	}
 	if left := resp.Header.Get("X-DayLimit-Remaining"); left != "" {
 		h.Details["dayCallsLeft"] = left
 	}
@@ -113,4 +117,50 @@ func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 		h.Problems = append(h.Problems, "the organisation's status at Xero is "+s+": its subscription must be active for the API to be used")
 	}
 	return h, nil
+}
+
+// checkBooks compares the settings with the organisation's accounts, and says which of the tax rates that we write are archived.
+func (a *adapter) checkBooks(ctx context.Context, h *adapters.Health, currency string) error {
+	rates, err := a.rates(ctx)
+	if err != nil {
+		return err
+	}
+	accounts, err := a.accounts(ctx)
+	if err != nil {
+		return err
+	}
+	active := map[string]bool{}
+	for _, r := range rates {
+		active[adapters.String(r, "TaxType")] = adapters.String(r, "Status") == "ACTIVE"
+	}
+	var archived []string
+	for _, t := range money.TaxCodes() {
+		if t.Side != money.Purchase && !active[t.Xero] {
+			archived = append(archived, t.Xero)
+			if _, err := t.Code.XeroTaxType(func(s string) bool { return active[s] }); err == nil {
+				archived[len(archived)-1] += " (written as " + t.XeroElse + ")"
+			}
+		}
+	}
+	if len(archived) > 0 {
+		h.Details["archivedTaxRates"] = strings.Join(archived, ", ")
+	}
+	byCode := map[string]object{}
+	for _, x := range accounts {
+		byCode[adapters.String(x, "Code")] = x
+	}
+	d := defaultsOf(a.s.Settings)
+	for setting, code := range map[string]string{"salesAccount": d.sales, "bankAccount": d.bank} {
+		switch x := byCode[code]; {
+		case x == nil:
+			h.Problems = append(h.Problems, "the organisation has no active account "+code+": set "+setting+" to the code of one")
+		case setting == "bankAccount" && adapters.String(x, "Type") != "BANK" && x["EnablePaymentsToAccount"] != true:
+			h.Problems = append(h.Problems, "account "+code+" takes no payments: set bankAccount to a bank account, or enable payments to it in Xero")
+		}
+	}
+	if currency != "" && currency != d.currency {
+		h.Problems = append(h.Problems, "the organisation's currency is "+currency+": set currency to it")
+	}
+	slices.Sort(h.Problems)
+	return nil
 }

@@ -89,7 +89,23 @@ var phrases = []struct {
 	code  domain.Code
 	field domain.Field
 }{
+	{"period lock date", domain.Forbidden, ""},
 	{"contact name must be unique", domain.Conflict, "legalName"},
+	{"# must be unique", domain.Conflict, "number"},
+	{"price list item with code", domain.Conflict, "sku"},
+	{"not of valid status", domain.Conflict, "stage"},
+	{"because it has payments", domain.Conflict, "stage"},
+	{"payments can only be made against", domain.Conflict, "allocations"},
+	{"exceeds the", domain.Invalid, "amount"},
+	{"price list item code", domain.Invalid, "sku"},
+	{"price list item name", domain.Invalid, "name"},
+	{"due date", domain.Invalid, "dueDate"},
+	{"expiry date", domain.Invalid, "expiryDate"},
+	{"line item", domain.Invalid, "lines"},
+	{"line total", domain.Invalid, "lines"},
+	{"taxtype", domain.Invalid, "lines"},
+	{"item code", domain.Invalid, "lines"},
+	{"account", domain.Invalid, ""},
 	{"is already assigned to another contact", domain.Conflict, ""},
 	{"contact person", domain.Invalid, "contacts"},
 	{"email address must be valid", domain.Invalid, "email"},
@@ -102,7 +118,7 @@ var phrases = []struct {
 	{"contact status", domain.Invalid, "status"},
 }
 
-// invalid turns the validation messages of one contact into an error that names the contact and, where it can, the field.
+// invalid turns the validation messages of one object into an error that names the object and, where it can, the field.
 func (a *adapter) invalid(which string, msgs []string) *domain.Error {
 	text := strings.Join(msgs, " ")
 	e := a.err(domain.Invalid, "Xero refused %s: %s", defaulted(which, "the request"), text)
@@ -116,12 +132,13 @@ func (a *adapter) invalid(which string, msgs []string) *domain.Error {
 	return e
 }
 
-// label names a write in an error.
-func label(w adapters.Write) string {
-	name := defaulted(w.Values["legalName"].Text(), w.Golden["legalName"].Text())
+// name names a write in an error.
+func (k *kind) name(w adapters.Write) string {
 	id := defaulted(w.ExternalID, w.CanonicalID)
-	if name == "" {
-		return "contact " + id
+	for _, f := range k.label {
+		if name := defaulted(w.Values[f].Text(), w.Golden[f].Text()); name != "" {
+			return fmt.Sprintf("%s %q (%s)", k.word, name, id)
+		}
 	}
-	return fmt.Sprintf("contact %q (%s)", name, id)
+	return k.word + " " + id
 }

@@ -15,57 +15,74 @@ import (
 	"datum/domain"
 )
 
-// fetchSize is how many ids go into one URL.
-const fetchSize = 100
+// fetchSize is how many ids go into one URL: with IDs, and as conditions of where.
+const (
+	fetchSize  = 100
+	fetchWhere = 30
+)
 
-func (a *adapter) carries(kind domain.Kind) error {
-	if kind == a.mapping.Kind {
-		return nil
-	}
-	return a.err(domain.Unsupported, "Xero does not carry %s", kind)
-}
-
-// Fetch reads one contact. A contact that is only a supplier is NotFound as a customer.
-func (a *adapter) Fetch(ctx context.Context, kind domain.Kind, externalID string) (rec domain.Record, err error) {
+// Fetch reads one object. A contact that is only a supplier, a bill or a payment of one is NotFound. A deleted document is
+// returned as Deleted.
+func (a *adapter) Fetch(ctx context.Context, of domain.Kind, externalID string) (rec domain.Record, err error) {
 	defer domain.Wrap(&err, "xero.Fetch")
-	if err := a.carries(kind); err != nil {
+	k, err := a.kind(of)
+	if err != nil {
 		return domain.Record{}, err
 	}
-	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/Contacts/" + url.PathEscape(externalID)})
+	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/" + k.path + "/" + url.PathEscape(externalID) + "?" + unitdp(nil).Encode()})
 	if err != nil {
 		if domain.CodeOf(err) == domain.NotFound {
-			return domain.Record{}, a.err(domain.NotFound, "Xero has no contact %s", externalID)
+			return domain.Record{}, a.err(domain.NotFound, "Xero has no %s %s", k.word, externalID)
 		}
 		return domain.Record{}, err
 	}
-	list, err := a.list(resp)
+	list, err := a.list(k, resp)
 	if err != nil {
 		return domain.Record{}, err
 	}
-	if len(list.contacts) == 0 {
-		return domain.Record{}, a.err(domain.NotFound, "Xero has no contact %s", externalID)
+	if len(list.objects) == 0 {
+		return domain.Record{}, a.err(domain.NotFound, "Xero has no %s %s", k.word, externalID)
 	}
-	if !isCustomer(list.contacts[0]) {
-		return domain.Record{}, a.err(domain.NotFound, "Xero's contact %s is only a supplier", externalID)
+	if !k.ours(list.objects[0]) {
+		return domain.Record{}, a.err(domain.NotFound, "Xero's %s %s is of a supplier", k.word, externalID)
 	}
-	return a.record(list.contacts[0], list.raw[0], resp.SentAt)
+	return a.record(k, list.objects[0], list.raw[0], resp.SentAt)
 }
 
-// FetchMany reads contacts by their ids.
-func (a *adapter) FetchMany(ctx context.Context, kind domain.Kind, externalIDs []string) (recs []domain.Record, err error) {
+// FetchMany reads objects by their ids. Xero has no call for several quotes, which are read one by one.
+func (a *adapter) FetchMany(ctx context.Context, of domain.Kind, externalIDs []string) (recs []domain.Record, err error) {
 	defer domain.Wrap(&err, "xero.FetchMany")
-	if err := a.carries(kind); err != nil {
+	k, err := a.kind(of)
+	if err != nil {
 		return nil, err
 	}
 	for len(externalIDs) > 0 {
-		n := min(len(externalIDs), fetchSize)
-		q := url.Values{"IDs": {strings.Join(externalIDs[:n], ",")}}
-		externalIDs = externalIDs[n:]
-		_, rs, err := a.page(ctx, q, 1, fetchSize, time.Time{})
+		var rs []domain.Record
+		var n int
+		switch {
+		case k.ids:
+			n = min(len(externalIDs), fetchSize)
+			_, rs, err = a.page(ctx, k, url.Values{"IDs": {strings.Join(externalIDs[:n], ",")}}, 1, fetchSize, time.Time{})
+		case k.where:
+			n = min(len(externalIDs), fetchWhere)
+			terms := make([]string, n)
+			for i, id := range externalIDs[:n] {
+				terms[i] = k.id + `==Guid("` + strings.ReplaceAll(id, `"`, "") + `")`
+			}
+			_, rs, err = a.page(ctx, k, url.Values{"where": {strings.Join(terms, " OR ")}}, 1, fetchSize, time.Time{})
+		default:
+			n = 1
+			var r domain.Record
+			if r, err = a.Fetch(ctx, of, externalIDs[0]); err == nil {
+				rs = []domain.Record{r}
+			} else if domain.CodeOf(err) == domain.NotFound {
+				err = nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
-		recs = append(recs, rs...)
+		recs, externalIDs = append(recs, rs...), externalIDs[n:]
 	}
 	return recs, nil
 }
@@ -76,7 +93,7 @@ type cursor struct {
 	Start int64 `json:"start,omitempty"` // when this pass began; the next one reaches back from here
 	Page  int   `json:"page,omitempty"`  // next page, from 1; 0 begins a pass
 	Size  int   `json:"size,omitempty"`  // page size of this pass
-	Items int   `json:"items,omitempty"` // itemCount on the first page
+	Items int   `json:"items,omitempty"` // itemCount as last seen
 }
 
 func (a *adapter) parse(s string) (c cursor, err error) {
@@ -99,11 +116,23 @@ func (c cursor) String() string {
 	return string(b)
 }
 
-// Changes reads what changed since the last pass began, less the overlap. Changes of balances, IsCustomer and IsSupplier
-// do not move UpdatedDateUTC: only List sees them.
-func (a *adapter) Changes(ctx context.Context, kind domain.Kind, cur string) (page adapters.Page, err error) {
+func (c cursor) start() time.Time { return time.UnixMilli(c.Start).UTC() }
+
+// more reports whether there is a page after the one just read.
+func (k *kind) more(c cursor, l *listing) bool {
+	if k.pages {
+		return c.Page < l.pages
+	}
+	return k.full > 0 && len(l.objects) >= k.full
+}
+
+// Changes reads what changed since the last pass began, less the overlap. Changes of contacts' balances, IsCustomer and
+// IsSupplier, and of a part-paid invoice's due date, do not move UpdatedDateUTC: only List sees them. Neither does it show
+// what was deleted. If something left the list during a pass, so that pages moved to the front, the pass begins anew.
+func (a *adapter) Changes(ctx context.Context, of domain.Kind, cur string) (page adapters.Page, err error) {
 	defer domain.Wrap(&err, "xero.Changes")
-	if err := a.carries(kind); err != nil {
+	k, err := a.kind(of)
+	if err != nil {
 		return adapters.Page{}, err
 	}
 	c, err := a.parse(cur)
@@ -114,58 +143,100 @@ func (a *adapter) Changes(ctx context.Context, kind domain.Kind, cur string) (pa
 	if c.Since > 0 {
 		since = time.UnixMilli(c.Since).UTC()
 	}
-	l, recs, err := a.page(ctx, nil, c.Page, c.Size, since)
+	l, recs, err := a.page(ctx, k, nil, c.Page, c.Size, since)
 	if err != nil {
 		return adapters.Page{}, err
 	}
 	if c.Page == 1 {
 		c.Start = l.at.UnixMilli()
 	}
-	if c.Page < l.pages {
-		c.Page++
-		return adapters.Page{Records: recs, Cursor: c.String(), More: true}, nil
+	more := k.more(c, l)
+	shifted := false
+	if k.leaves && c.Page > 1 {
+		if shifted = k.pages && l.items < c.Items; !more && !k.pages {
+			shifted, err = a.deletedSince(ctx, k, c.start())
+		}
+		if err != nil {
+			return adapters.Page{}, err
+		}
 	}
-	next := cursor{Since: time.UnixMilli(c.Start).Add(-a.overlap).UnixMilli()}
-	return adapters.Page{Records: recs, Cursor: next.String()}, nil
+	switch c.Items = l.items; {
+	case shifted:
+		c.Page = 1
+	case more:
+		c.Page++
+	default:
+		next := cursor{Since: c.start().Add(-a.overlap).UnixMilli()}
+		return adapters.Page{Records: recs, Cursor: next.String()}, nil
+	}
+	return adapters.Page{Records: recs, Cursor: c.String(), More: true}, nil
 }
 
-// List reads every contact, archived ones too. The last page is Complete if no contact was added during the pass: one that
-// was may have been inserted before the page then being read.
-func (a *adapter) List(ctx context.Context, kind domain.Kind, cur string) (page adapters.Page, err error) {
+// deletedSince reports whether one of the documents was deleted.
+func (a *adapter) deletedSince(ctx context.Context, k *kind, since time.Time) (bool, error) {
+	l, _, err := a.get(ctx, k, url.Values{"Status": {"DELETED"}}, 1, a.size, since.Add(-time.Second))
+	return err == nil && len(l.objects) > 0, err
+}
+
+// List reads every object, archived and voided ones too. The last page is Complete if what there was cannot have moved from
+// a page not yet read to one that was: the list came whole, or as many were there at its end as at its beginning and, where
+// objects can leave it, nothing at all was changed meanwhile.
+func (a *adapter) List(ctx context.Context, of domain.Kind, cur string) (page adapters.Page, err error) {
 	defer domain.Wrap(&err, "xero.List")
-	if err := a.carries(kind); err != nil {
+	k, err := a.kind(of)
+	if err != nil {
 		return adapters.Page{}, err
 	}
 	c, err := a.parse(cur)
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	l, recs, err := a.page(ctx, nil, c.Page, c.Size, time.Time{})
+	l, recs, err := a.page(ctx, k, nil, c.Page, c.Size, time.Time{})
 	if err != nil {
 		return adapters.Page{}, err
 	}
 	if c.Page == 1 {
-		c.Items = l.items
+		c.Items, c.Start = l.items, l.at.UnixMilli()
 	}
-	if c.Page < l.pages {
+	if k.more(c, l) {
 		c.Page++
 		return adapters.Page{Records: recs, Cursor: c.String(), More: true}, nil
 	}
-	return adapters.Page{Records: recs, Complete: l.paged && l.items == c.Items}, nil
+	complete := c.Page == 1 || k.pages && l.items == c.Items
+	if complete = complete || !k.pages; complete && c.Page > 1 && k.leaves {
+		complete, err = a.quietSince(ctx, k, c.start())
+		if err != nil {
+			return adapters.Page{}, err
+		}
+	}
+	if k.pages && !l.paged {
+		complete = false
+	}
+	return adapters.Page{Records: recs, Complete: complete}, nil
 }
 
-// page reads one page of contacts and returns the customers among them.
-func (a *adapter) page(ctx context.Context, q url.Values, number, size int, since time.Time) (*listing, []domain.Record, error) {
-	l, sent, err := a.contacts(ctx, q, number, size, since)
+// quietSince reports whether nothing was changed, and nothing deleted as far as that can be asked.
+func (a *adapter) quietSince(ctx context.Context, k *kind, since time.Time) (bool, error) {
+	l, _, err := a.get(ctx, k, nil, 1, 1, since.Add(-time.Second))
+	if err != nil || len(l.objects) > 0 || k.pages {
+		return err == nil && len(l.objects) == 0, err
+	}
+	deleted, err := a.deletedSince(ctx, k, since)
+	return !deleted, err
+}
+
+// page reads one page and returns the records of the kind on it.
+func (a *adapter) page(ctx context.Context, k *kind, q url.Values, number, size int, since time.Time) (*listing, []domain.Record, error) {
+	l, sent, err := a.get(ctx, k, q, number, size, since)
 	if err != nil {
 		return nil, nil, err
 	}
-	recs := make([]domain.Record, 0, len(l.contacts))
-	for i, o := range l.contacts {
-		if !isCustomer(o) {
+	recs := make([]domain.Record, 0, len(l.objects))
+	for i, o := range l.objects {
+		if !k.ours(o) {
 			continue
 		}
-		r, err := a.record(o, l.raw[i], sent)
+		r, err := a.record(k, o, l.raw[i], sent)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -174,15 +245,21 @@ func (a *adapter) page(ctx context.Context, q url.Values, number, size int, sinc
 	return l, recs, nil
 }
 
-func (a *adapter) contacts(ctx context.Context, q url.Values, number, size int, since time.Time) (*listing, time.Time, error) {
-	if q == nil {
-		q = url.Values{}
+// get reads one page as it is.
+func (a *adapter) get(ctx context.Context, k *kind, q url.Values, number, size int, since time.Time) (*listing, time.Time, error) {
+	q = unitdp(q)
+	q.Set("order", k.id+" ASC")
+	if k.filter != "" && !q.Has("where") {
+		q.Set("where", k.filter)
 	}
-	q.Set("includeArchived", "true")
-	q.Set("order", "ContactID ASC")
-	q.Set("page", strconv.Itoa(number))
-	q.Set("pageSize", strconv.Itoa(size))
-	call := adapters.Call{Method: http.MethodGet, Path: api + "/Contacts?" + q.Encode()}
+	if k.pages || k.full > 0 {
+		q.Set("page", strconv.Itoa(number))
+	}
+	if k.pages {
+		q.Set("pageSize", strconv.Itoa(size))
+		q.Set("includeArchived", "true")
+	}
+	call := adapters.Call{Method: http.MethodGet, Path: api + "/" + k.path + "?" + q.Encode()}
 	if !since.IsZero() {
 		call.Header = http.Header{"If-Modified-Since": {since.Truncate(time.Second).Format("2006-01-02T15:04:05")}}
 	}
@@ -190,42 +267,46 @@ func (a *adapter) contacts(ctx context.Context, q url.Values, number, size int, 
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	l, err := a.list(resp)
+	l, err := a.list(k, resp)
 	return l, resp.SentAt, err
 }
 
-// listing is an answer that holds contacts.
+// listing is an answer that holds objects of one kind.
 type listing struct {
-	contacts []object
-	raw      []json.RawMessage
-	paged    bool
-	pages    int
-	items    int
-	at       time.Time // Xero's clock
+	objects []object
+	raw     []json.RawMessage
+	paged   bool
+	pages   int
+	items   int
+	at      time.Time // Xero's clock
 }
 
-func (a *adapter) list(resp *adapters.Response) (*listing, error) {
-	var in struct {
-		DateTimeUTC string
-		Pagination  *struct{ PageCount, ItemCount int } `json:"pagination"`
-		Contacts    *[]json.RawMessage
+func (a *adapter) list(k *kind, resp *adapters.Response) (*listing, error) {
+	return a.listOf(k.path, resp)
+}
+
+func (a *adapter) listOf(name string, resp *adapters.Response) (*listing, error) {
+	var in map[string]json.RawMessage
+	l := &listing{at: resp.SentAt}
+	if err := json.Unmarshal(resp.Body, &in); err != nil || in[name] == nil || json.Unmarshal(in[name], &l.raw) != nil {
+		return nil, a.err(domain.Unavailable, "Xero's answer holds no list of %s; it will be tried again", name)
 	}
-	if err := json.Unmarshal(resp.Body, &in); err != nil || in.Contacts == nil {
-		return nil, a.err(domain.Unavailable, "Xero's answer holds no list of contacts; it will be tried again")
+	var clock string
+	if json.Unmarshal(in["DateTimeUTC"], &clock) == nil {
+		if t, ok := parseTime(clock); ok {
+			l.at = t
+		}
 	}
-	l := &listing{raw: *in.Contacts, at: resp.SentAt}
-	if t, ok := parseTime(in.DateTimeUTC); ok {
-		l.at = t
-	}
-	if in.Pagination != nil {
-		l.paged, l.pages, l.items = true, in.Pagination.PageCount, in.Pagination.ItemCount
+	var p *struct{ PageCount, ItemCount int }
+	if json.Unmarshal(in["pagination"], &p) == nil && p != nil {
+		l.paged, l.pages, l.items = true, p.PageCount, p.ItemCount
 	}
 	for _, raw := range l.raw {
 		o, err := adapters.ParseObject(raw)
 		if err != nil {
 			return nil, err
 		}
-		l.contacts = append(l.contacts, o)
+		l.objects = append(l.objects, o)
 	}
 	return l, nil
 }
@@ -233,34 +314,35 @@ func (a *adapter) list(resp *adapters.Response) (*listing, error) {
 // isCustomer tells customers from contacts that are only suppliers. A new contact is neither in Xero and counts as a
 // customer, as does every contact that carries our id.
 func isCustomer(o object) bool {
-	return o["IsSupplier"] != true || o["IsCustomer"] == true || canonicalID(o) != ""
+	return o["IsSupplier"] != true || o["IsCustomer"] == true || contactID(o) != ""
 }
 
-// canonicalID is our id in ContactNumber, "" if the number is somebody else's.
-func canonicalID(o object) string {
+// contactID is our id in ContactNumber, "" if the number is somebody else's.
+func contactID(o object) string {
 	if n := adapters.String(o, "ContactNumber"); domain.KindOfID(n) == domain.KindCustomer {
 		return n
 	}
 	return ""
 }
 
-// record maps one contact.
-func (a *adapter) record(o object, raw json.RawMessage, sent time.Time) (domain.Record, error) {
-	id := adapters.String(o, "ContactID")
+// record maps one object.
+func (a *adapter) record(k *kind, o object, raw json.RawMessage, sent time.Time) (domain.Record, error) {
+	id := adapters.String(o, k.id)
 	if id == "" {
-		return domain.Record{}, a.err(domain.Unavailable, "Xero's answer holds a contact without ContactID")
+		return domain.Record{}, a.err(domain.Unavailable, "Xero's answer holds a %s without %s", k.word, k.id)
 	}
-	r := domain.Record{Kind: a.mapping.Kind, ExternalID: id, CanonicalID: canonicalID(o), FetchedAt: sent.UTC(), Raw: raw}
+	r := domain.Record{Kind: k.mapping.Kind, ExternalID: id, CanonicalID: k.canonicalID(o), FetchedAt: sent.UTC(), Raw: raw}
 	if to := adapters.String(o, "MergedToContactID"); to != "" && to != emptyID && to != id {
 		r.MergedInto = to
 	}
 	updated := adapters.String(o, "UpdatedDateUTC")
 	at, ok := parseTime(updated)
 	if !ok {
-		return domain.Record{}, a.err(domain.Unavailable, "Xero's contact %s has no readable UpdatedDateUTC", id)
+		return domain.Record{}, a.err(domain.Unavailable, "Xero's %s %s has no readable UpdatedDateUTC", k.word, id)
 	}
 	r.ModifiedAt, r.Version = at, strconv.FormatInt(at.UnixMilli(), 10)
-	r.Values, r.Issues, r.Unknown = a.mapping.Read(o)
+	r.Values, r.Issues, r.Unknown = k.mapping.Read(o)
+	r.Deleted = k.leaves && adapters.String(o, "Status") == "DELETED"
 	if n := adapters.String(o, "ContactNumber"); n != "" && r.CanonicalID == "" {
 		r.Issues = append(r.Issues, domain.Issue{Code: "foreign_contact_number", Value: n, Severity: domain.Warning,
 			Message: fmt.Sprintf("ContactNumber holds %q, another system's number; it is left alone, so the contact is recognised by its ContactID only", n)})

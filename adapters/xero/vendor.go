@@ -1,11 +1,15 @@
-// Package xero speaks Xero's accounting API: contacts of one organisation as customers.
+// Package xero speaks Xero's accounting API: contacts of one organisation as customers, items as products, quotes, invoices
+// and credit notes of sales, and the payments of both.
 //
 // It maps, reads and writes. Authentication, budgets, retries and the exchange log are its session's; matching, ownership
 // and the memory of what was intended are the caller's. Xero has no optimistic locking: the last write wins.
 //
-// Pages are read in the order of ContactID. It never changes, and a contact that belongs to a listing never leaves it
-// (Xero archives and merges, it does not delete), so a page can only shift towards the end: contacts repeat, none is
-// skipped.
+// Pages are read in the order of the objects' ids, which never change. Contacts and payments never leave a listing (Xero
+// archives, merges and marks them deleted), so a page can only shift towards the end: objects repeat, none is skipped. Deleted
+// drafts and quotes do leave it; a pass during which one did is read again. Items come all at once.
+//
+// Our id is stored in a contact's ContactNumber and in an invoice's Url; in the reference of quotes, credit notes and payments,
+// in square brackets; and not in items, which are known by their code.
 package xero
 
 import (
@@ -19,7 +23,7 @@ import (
 )
 
 const (
-	batch      = 50 // contacts in one write: Xero's advice
+	batch      = 50 // objects in one write: Xero's advice
 	maxPage    = 1000
 	keyLimit   = 50 // our id in ContactNumber
 	defaultLap = 5 * time.Minute
@@ -28,7 +32,8 @@ const (
 // Vendor describes Xero.
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
-		Name: "xero", Title: "Xero", BaseURL: "https://api.xero.com", Mapping: []adapters.Mapping{customerMapping()},
+		Name: "xero", Title: "Xero", BaseURL: "https://api.xero.com", Mapping: mappings(nil),
+		Configure: func(settings map[string]string) ([]adapters.Mapping, error) { return mappings(settings), nil },
 		Limits: []adapters.Limit{
 			{Name: "minute", Calls: 60, Per: time.Minute},
 			{Name: "day", Calls: 5000, Per: 24 * time.Hour},
@@ -38,22 +43,32 @@ func Vendor() adapters.Vendor {
 		Auth:       adapters.AuthOAuth2,
 		OAuth: &adapters.OAuth{
 			AuthorizeURL: "https://login.xero.com/identity/connect/authorize", TokenURL: "https://identity.xero.com/connect/token", BasicAuth: true,
-			Scopes: []string{"offline_access", "accounting.contacts", "accounting.settings.read"},
+			Scopes: []string{"offline_access", "accounting.contacts", "accounting.invoices", "accounting.payments", "accounting.settings.read"},
 		},
 		Batch: batch, Timeout: 20 * time.Second,
-		Settings: []adapters.Setting{
+		Settings: append([]adapters.Setting{
 			{Name: "tenantId", Help: "the organisation's id in Xero, from GET /connections", Required: true},
 			{Name: "overlap", Help: "how far each poll reaches back before the last one", Default: defaultLap.String()},
-			{Name: "pageSize", Help: "contacts in one page, 1 to 1000", Default: strconv.Itoa(maxPage)},
-		},
+			{Name: "pageSize", Help: "objects in one page, 1 to 1000", Default: strconv.Itoa(maxPage)},
+		}, defaultSettings...),
 		Discover: discover, Open: open,
 	}
+}
+
+// mappings are the tables of an account with the settings.
+func mappings(settings map[string]string) []adapters.Mapping {
+	var ms []adapters.Mapping
+	for _, k := range newKinds(defaultsOf(settings)) {
+		ms = append(ms, k.mapping)
+	}
+	return ms
 }
 
 // adapter is one connected organisation. It is safe for concurrent use.
 type adapter struct {
 	s       adapters.Session
-	mapping adapters.Mapping
+	kinds   []*kind
+	known   known
 	overlap time.Duration
 	size    int
 }
@@ -68,7 +83,7 @@ var (
 )
 
 func open(s adapters.Session) (adapters.Adapter, error) {
-	a := &adapter{s: s, mapping: customerMapping(), overlap: defaultLap, size: maxPage}
+	a := &adapter{s: s, kinds: newKinds(defaultsOf(s.Settings)), overlap: defaultLap, size: maxPage}
 	bad := func(setting, why string) error {
 		return &domain.Error{Code: domain.Invalid, System: s.System, Op: "xero.Open", Message: "the setting " + setting + " " + why}
 	}

@@ -11,7 +11,8 @@ import (
 	"datum/domain"
 )
 
-// Receive verifies x-xero-signature over the raw body and reads the events of this organisation's contacts. An app has one
+// Receive verifies x-xero-signature over the raw body and reads the events of this organisation's contacts, invoices
+// and credit notes; there are none about items, quotes and payments. An app has one
 // receiver for all its organisations: the others' events are skipped. An intent to receive is a notification without
 // events; a wrong signature must be answered 401 (the Unauthentic error). Xero signs no time: a replayed request
 // verifies, and its DedupeKeys tell that it is one.
@@ -27,6 +28,7 @@ func (a *adapter) Receive(hook adapters.Webhook, secrets []string) (n adapters.N
 			EventType     string `json:"eventType"`
 			EventCategory string `json:"eventCategory"`
 			TenantID      string `json:"tenantId"`
+			Data          struct{ Type string }
 		} `json:"events"`
 		First int64 `json:"firstEventSequence"`
 		Last  int64 `json:"lastEventSequence"`
@@ -36,11 +38,12 @@ func (a *adapter) Receive(hook adapters.Webhook, secrets []string) (n adapters.N
 	}
 	n.FirstSeq, n.LastSeq = body.First, body.Last
 	for _, e := range body.Events {
-		if e.EventCategory != "CONTACT" || e.ResourceID == "" || !strings.EqualFold(e.TenantID, a.s.Settings["tenantId"]) {
+		kind := categories[e.EventCategory]
+		if kind == "" || strings.HasPrefix(e.Data.Type, "ACCPAY") || e.ResourceID == "" || !strings.EqualFold(e.TenantID, a.s.Settings["tenantId"]) {
 			continue
 		}
 		s := adapters.Signal{
-			Kind: domain.KindCustomer, ExternalID: e.ResourceID,
+			Kind: kind, ExternalID: e.ResourceID,
 			DedupeKey: strings.Join([]string{e.TenantID, e.ResourceID, e.EventDateUTC, e.EventType}, "|"),
 		}
 		if at, ok := parseTime(e.EventDateUTC); ok {
@@ -50,6 +53,9 @@ func (a *adapter) Receive(hook adapters.Webhook, secrets []string) (n adapters.N
 	}
 	return n, nil
 }
+
+// categories are the kinds that there are webhooks about.
+var categories = map[string]domain.Kind{"CONTACT": domain.KindCustomer, "INVOICE": domain.KindInvoice, "CREDITNOTE": domain.KindCreditNote}
 
 // authentic compares in constant time with every secret that is valid now.
 func authentic(hook adapters.Webhook, secrets []string) bool {

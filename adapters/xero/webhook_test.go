@@ -43,10 +43,11 @@ func TestEventsBecomeSignals(t *testing.T) {
 			"eventType":"UPDATE","eventCategory":%q,"tenantId":%q,"tenantType":"ORGANISATION"}`, category, tenant)
 	}
 	body := []byte(`{"events":[` + strings.Join([]string{event(tenant, "CONTACT"), event("11111111-1111-4111-8111-111111111111", "CONTACT"),
-		event(tenant, "INVOICE"), event(tenant, "CONTACT")}, ",") + `],"firstEventSequence":41,"lastEventSequence":44,"entropy":"x"}`)
+		event(tenant, "SUBSCRIPTION"), event(tenant, "INVOICE"), event(tenant, "CREDITNOTE")}, ",") + `],"firstEventSequence":41,"lastEventSequence":45,"entropy":"x"}`)
 	header := f.sim.Sign(body)
 	n, err := f.ab.Notifier.Receive(adapters.Webhook{Header: header, Body: body}, []string{key})
-	if err != nil || len(n.Signals) != 2 || n.FirstSeq != 41 || n.LastSeq != 44 {
+	if err != nil || len(n.Signals) != 3 || n.FirstSeq != 41 || n.LastSeq != 45 ||
+		n.Signals[1].Kind != domain.KindInvoice || n.Signals[2].Kind != domain.KindCreditNote {
 		t.Fatalf("%+v %v", n, err)
 	}
 	s := n.Signals[0]

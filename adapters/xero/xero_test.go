@@ -51,7 +51,13 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 
 func setup(t *testing.T, settings map[string]string) *fixture {
 	t.Helper()
-	s := xerosim.New(xerosim.Options{Seed: 3, Limits: xerosim.Limits{Minute: -1, Day: -1}})
+	return setupOf(t, xerosim.Options{}, settings)
+}
+
+func setupOf(t *testing.T, o xerosim.Options, settings map[string]string) *fixture {
+	t.Helper()
+	o.Seed, o.Limits = 3, xerosim.Limits{Minute: -1, Day: -1}
+	s := xerosim.New(o)
 	t.Cleanup(s.Close)
 	base, err := s.Listen("127.0.0.1:0")
 	if err != nil {

@@ -1,7 +1,6 @@
 package xerosim
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/mail"
 	"reflect"
@@ -336,20 +335,4 @@ func validEmail(s string) bool {
 	a, err := mail.ParseAddress(s)
 	_, host, _ := strings.Cut(s, "@")
 	return err == nil && a.Address == s && strings.Contains(host, ".")
-}
-
-// decode reads the elements of a request: {"Contacts":[…]}, a list, or one contact.
-func decode(body []byte) ([]json.RawMessage, error) {
-	var wrapped struct{ Contacts []json.RawMessage }
-	var list []json.RawMessage
-	if json.Unmarshal(body, &list) == nil {
-		return list, nil
-	}
-	if err := json.Unmarshal(body, &wrapped); err != nil {
-		return nil, err
-	}
-	if wrapped.Contacts == nil {
-		return []json.RawMessage{body}, nil
-	}
-	return wrapped.Contacts, nil
 }

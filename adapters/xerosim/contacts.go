@@ -1,13 +1,11 @@
 package xerosim
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -16,73 +14,28 @@ const noID = "00000000-0000-0000-0000-000000000000"
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$`)
 
-type pagination struct {
-	Page      int `json:"page"`
-	PageSize  int `json:"pageSize"`
-	PageCount int `json:"pageCount"`
-	ItemCount int `json:"itemCount"`
-}
-
 func (s *Sim) listContacts(r *http.Request, _ []byte) answer {
 	q := r.URL.Query()
-	want, err := parseWhere(q.Get("where"))
-	if err != nil {
-		return refusal(http.StatusBadRequest, 16, "QueryParseException", err.Error())
+	l, bad := readListing(r, "Contact", "ContactID", contactMembers)
+	if bad != nil {
+		return *bad
 	}
-	order, err := parseOrder(q.Get("order"))
-	if err != nil {
-		return refusal(http.StatusBadRequest, 16, "QueryParseException", err.Error())
-	}
-	since, err := parseSince(r.Header.Get("If-Modified-Since"))
-	if err != nil {
-		return refusal(http.StatusBadRequest, 16, "QueryParseException", err.Error())
-	}
-	var ids []string
-	if v := q.Get("IDs"); v != "" {
-		ids = strings.Split(strings.ToLower(v), ",")
-		for _, id := range ids {
-			if !guid.MatchString(id) {
-				return refusal(http.StatusBadRequest, 16, "QueryParseException", "The value '"+id+"' in IDs is not a valid identifier")
-			}
-		}
+	ids, bad := readIDs(r, "IDs")
+	if bad != nil {
+		return *bad
 	}
 	archived, summary, term := q.Get("includeArchived") == "true", q.Get("summaryOnly") == "true", strings.ToLower(q.Get("searchTerm"))
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var found []*contact
-	for _, c := range s.contacts {
-		switch {
-		case c.ContactStatus != "ACTIVE" && !archived,
-			!since.IsZero() && !c.UpdatedDateUTC.After(since),
-			ids != nil && !slices.Contains(ids, c.ContactID),
-			term != "" && !c.mentions(term),
-			want != nil && !want(c):
-			continue
-		}
-		found = append(found, c)
-	}
-	slices.SortFunc(found, order)
-
-	var page *pagination
-	if q.Has("page") || q.Has("pageSize") {
-		page = &pagination{Page: max(1, number(q.Get("page"), 1)), PageSize: min(max(number(q.Get("pageSize"), 100), 1), 1000), ItemCount: len(found)}
-		page.PageCount = (page.ItemCount + page.PageSize - 1) / page.PageSize
-		from := min((page.Page-1)*page.PageSize, len(found))
-		found = found[from:min(from+page.PageSize, len(found))]
-	}
+	found, page := paged(r, l.pick(s.contacts, func(c *contact) time.Time { return c.UpdatedDateUTC.Time }, func(c *contact) bool {
+		return (c.ContactStatus == "ACTIVE" || archived) && (ids == nil || slices.Contains(ids, c.ContactID)) && (term == "" || c.mentions(term))
+	}))
 	list := make([]any, len(found))
 	for i, c := range found {
 		list[i] = view(c, page != nil, summary)
 	}
 	return s.envelope("Contacts", list, page)
-}
-
-func number(s string, otherwise int) int {
-	if n, err := strconv.Atoi(s); err == nil {
-		return n
-	}
-	return otherwise
 }
 
 func (c *contact) mentions(term string) bool {
@@ -152,13 +105,6 @@ func (s *Sim) getContact(r *http.Request, _ []byte) answer {
 	return s.envelope("Contacts", []any{view(c, true, false)}, nil)
 }
 
-// result is one element of an answer to a write.
-type result struct {
-	*contact
-	StatusAttributeString string            `json:",omitempty"`
-	ValidationErrors      []validationError `json:",omitempty"`
-}
-
 func (s *Sim) putContacts(r *http.Request, body []byte) answer  { return s.writeContacts(r, body, "") }
 func (s *Sim) postContacts(r *http.Request, body []byte) answer { return s.writeContacts(r, body, "") }
 
@@ -173,101 +119,17 @@ func (s *Sim) postContact(r *http.Request, body []byte) answer {
 }
 
 func (s *Sim) writeContacts(r *http.Request, body []byte, only string) answer {
-	if ct := r.Header.Get("Content-Type"); ct != "" && !strings.Contains(ct, "json") {
-		return refusal(http.StatusUnsupportedMediaType, 17, "UnsupportedMediaType", "This simulator reads application/json, not "+ct)
-	}
-	raws, err := decode(body)
-	if err != nil {
-		return refusal(http.StatusBadRequest, 14, "PostDataInvalidException", "The string '"+clip(body)+"' is not valid JSON: "+err.Error())
-	}
-	if only != "" && len(raws) != 1 {
-		return refusal(http.StatusBadRequest, 14, "PostDataInvalidException", "One contact is expected at this address")
-	}
-	perElement := strings.EqualFold(r.URL.Query().Get("summarizeErrors"), "false")
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	undo := s.snapshot()
-	results := make([]result, len(raws))
-	failed := 0
-	var created, updated, noop int
-	var events []hookEvent
-	for i, raw := range raws {
-		var in incoming
-		if err := json.Unmarshal(raw, &in); err != nil {
-			undo()
-			return refusal(http.StatusBadRequest, 14, "PostDataInvalidException", "A contact could not be read: "+err.Error())
-		}
+	return batch(s, r, body, "Contacts", only != "", func(in *incoming) outcome {
 		if only != "" {
 			in.ContactID = &only
 		}
-		c, msgs, kind := s.put(&in, r.Method == http.MethodPut)
-		results[i] = result{contact: c, StatusAttributeString: "OK"}
-		if len(msgs) > 0 {
-			failed++
-			c.HasValidationErrors = true
-			results[i].StatusAttributeString = "ERROR"
-			for _, m := range msgs {
-				results[i].ValidationErrors = append(results[i].ValidationErrors, validationError{m})
-			}
-			continue
-		}
-		switch kind {
-		case didCreate:
-			created++
-			events = append(events, hookEvent{c.ContactID, "CREATE", c.UpdatedDateUTC.Time})
-		case didUpdate:
-			updated++
-			events = append(events, hookEvent{c.ContactID, "UPDATE", c.UpdatedDateUTC.Time})
-		case didNothing:
-			noop++
-			events = append(events, hookEvent{c.ContactID, "UPDATE", c.UpdatedDateUTC.Time})
-		}
-	}
-	if failed > 0 && !perElement {
-		undo()
-		s.Wrote(r, 0, 0, 0)
-		elements := make([]any, 0, failed)
-		for _, res := range results {
-			if len(res.ValidationErrors) > 0 {
-				res.StatusAttributeString = ""
-				elements = append(elements, res)
-			}
-		}
-		return refusal(http.StatusBadRequest, 10, "ValidationException", "A validation exception occurred", elements...)
-	}
-	s.Wrote(r, created, updated, noop)
-	s.notify(events...)
-	return s.envelope("Contacts", results, nil)
+		c, msgs, did := s.put(in, r.Method == http.MethodPut)
+		c.HasValidationErrors = len(msgs) > 0
+		o := outcome{shown: c, msgs: msgs, did: did}
+		o.events = []hookEvent{{category: "CONTACT", id: c.ContactID, kind: eventKind(did), at: c.UpdatedDateUTC.Time}}
+		return o
+	})
 }
-
-func clip(b []byte) string {
-	if len(b) > 100 {
-		b = b[:100]
-	}
-	return strings.ToValidUTF8(string(b), "")
-}
-
-// snapshot returns a function that puts the contacts back as they are now. The caller holds the lock.
-func (s *Sim) snapshot() func() {
-	contacts, numbers := make(map[string]*contact, len(s.contacts)), make(map[string]string, len(s.byNumber))
-	for k, v := range s.contacts {
-		contacts[k] = v
-	}
-	for k, v := range s.byNumber {
-		numbers[k] = v
-	}
-	return func() { s.contacts, s.byNumber = contacts, numbers }
-}
-
-// What a write did.
-type did int
-
-const (
-	didNothing did = iota
-	didCreate
-	didUpdate
-)
 
 // put creates or updates one contact. With messages nothing was written and the contact is what was asked for. The
 // caller holds the lock.
@@ -351,9 +213,4 @@ func (s *Sim) store(c *contact) {
 		s.byNumber[c.ContactNumber] = c.ContactID
 	}
 	s.contacts[c.ContactID] = c
-}
-
-// byUpdated is Xero's default order. Contacts of one millisecond keep a stable order among themselves.
-func byUpdated(a, b *contact) int {
-	return cmp.Or(a.UpdatedDateUTC.Compare(b.UpdatedDateUTC.Time), cmp.Compare(a.ContactID, b.ContactID))
 }

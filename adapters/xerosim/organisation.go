@@ -58,51 +58,12 @@ func (s *Sim) getOrganisation(*http.Request, []byte) answer {
 	return s.envelope("Organisations", []organisation{s.org}, nil)
 }
 
-type taxRate struct {
-	Name, TaxType, ReportTaxType, Status                                          string
-	CanApplyToAssets, CanApplyToEquity, CanApplyToExpenses, CanApplyToLiabilities bool
-	CanApplyToRevenue                                                             bool
-	DisplayTaxRate, EffectiveRate                                                 float64
-	TaxComponents                                                                 []taxComponent
-}
-
-type taxComponent struct {
-	Name                         string
-	Rate                         float64
-	IsCompound, IsNonRecoverable bool
-}
-
-// getTaxRates answers with the usual Australian rates.
-func (s *Sim) getTaxRates(*http.Request, []byte) answer {
-	rate := func(name, typ, report string, percent float64, revenue, expenses bool) taxRate {
-		return taxRate{Name: name, TaxType: typ, ReportTaxType: report, Status: "ACTIVE", CanApplyToAssets: true, CanApplyToEquity: true, CanApplyToLiabilities: true,
-			CanApplyToRevenue: revenue, CanApplyToExpenses: expenses, DisplayTaxRate: percent, EffectiveRate: percent,
-			TaxComponents: []taxComponent{{Name: "GST", Rate: percent}}}
+// SetLock sets the date up to which the accounts are locked; the zero time unlocks them.
+func (s *Sim) SetLock(day time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.org.PeriodLockDate, s.org.EndOfYearLockDate = nil, nil
+	if !day.IsZero() {
+		s.org.PeriodLockDate = &msTime{day.UTC().Truncate(24 * time.Hour)}
 	}
-	return s.envelope("TaxRates", []taxRate{
-		rate("GST on Income", "OUTPUT", "OUTPUT", 10, true, false),
-		rate("GST Free Income", "EXEMPTOUTPUT", "EXEMPTOUTPUT", 0, true, false),
-		rate("GST on Expenses", "INPUT", "INPUT", 10, false, true),
-		rate("GST Free Expenses", "EXEMPTEXPENSES", "EXEMPTEXPENSES", 0, false, true),
-		rate("BAS Excluded", "BASEXCLUDED", "BASEXCLUDED", 0, true, true),
-	}, nil)
-}
-
-type account struct {
-	AccountID, Code, Name, Type, Class, TaxType, Status string
-	EnablePaymentsToAccount                             bool
-	BankAccountNumber                                   string `json:",omitempty"`
-	CurrencyCode                                        string `json:",omitempty"`
-}
-
-// getAccounts answers with a small chart of accounts.
-func (s *Sim) getAccounts(*http.Request, []byte) answer {
-	id := func(n string) string { return "acc00000-0000-4000-8000-000000000" + n }
-	return s.envelope("Accounts", []account{
-		{AccountID: id("090"), Code: "090", Name: "Business Bank Account", Type: "BANK", Class: "ASSET", TaxType: "BASEXCLUDED", Status: "ACTIVE",
-			BankAccountNumber: "0000000000000", CurrencyCode: "AUD"},
-		{AccountID: id("200"), Code: "200", Name: "Sales", Type: "REVENUE", Class: "REVENUE", TaxType: "OUTPUT", Status: "ACTIVE"},
-		{AccountID: id("310"), Code: "310", Name: "Cost of Goods Sold", Type: "DIRECTCOSTS", Class: "EXPENSE", TaxType: "INPUT", Status: "ACTIVE"},
-		{AccountID: id("610"), Code: "610", Name: "Accounts Receivable", Type: "CURRENT", Class: "ASSET", TaxType: "BASEXCLUDED", Status: "ACTIVE"},
-	}, nil)
 }

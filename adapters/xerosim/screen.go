@@ -7,16 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"datum/adapters/sim"
 )
 
 const contactType = "contacts"
 
-// Types lists the types of objects: "contacts".
-func (s *Sim) Types() []string { return []string{contactType} }
+// Types lists the types of objects; contacts are meant where none is named.
+func (s *Sim) Types() []string {
+	return []string{contactType, "items", "quotes", "invoices", "creditnotes", "payments"}
+}
+
+// docTypes are the documents by the control surface's word.
+var docTypes = map[string]*docType{"quotes": quoteType, "invoices": invoiceType, "creditnotes": creditNoteType}
 
 // shown is a contact as the control surface shows it.
 type shown struct {
@@ -24,13 +31,17 @@ type shown struct {
 	Archived bool `json:"archived"`
 }
 
-// Objects returns every contact, in the order of creation as far as UpdatedDateUTC tells it.
+// Objects returns every object of the type, in the order of creation as far as UpdatedDateUTC tells it.
 func (s *Sim) Objects(typ string) ([]any, error) {
+	typ = cmp.Or(typ, contactType)
 	if err := sim.CheckType(typ, s.Types()); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if typ != contactType {
+		return s.otherObjects(typ), nil
+	}
 	all := make([]*contact, 0, len(s.contacts))
 	for _, c := range s.contacts {
 		all = append(all, c)
@@ -44,10 +55,15 @@ func (s *Sim) Objects(typ string) ([]any, error) {
 }
 
 // Put is a person in Xero's own screens: beside what the API takes they can set Website, and make the contact a supplier
-// or a customer (IsSupplier, IsCustomer) as entering a bill or an invoice would, which does not move UpdatedDateUTC.
+// or a customer (IsSupplier, IsCustomer) as entering a bill or an invoice would, which does not move UpdatedDateUTC. Of
+// credit notes they can set Allocations, beside what the API takes, and payments they can delete by the Status.
 func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
+	typ = cmp.Or(typ, contactType)
 	if err := sim.CheckType(typ, s.Types()); err != nil {
 		return nil, err
+	}
+	if typ != contactType {
+		return s.putOther(typ, id, properties)
 	}
 	var in struct {
 		incoming
@@ -78,12 +94,12 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	case id == "":
 		c.ContactID = s.UUID()
 		s.store(c)
-		s.notify(hookEvent{c.ContactID, "CREATE", c.UpdatedDateUTC.Time})
+		s.notify(hookEvent{category: "CONTACT", id: c.ContactID, kind: "CREATE", at: c.UpdatedDateUTC.Time})
 	case unseen:
 		s.contacts[c.ContactID] = c
 	default:
 		s.store(c)
-		s.notify(hookEvent{c.ContactID, "UPDATE", c.UpdatedDateUTC.Time})
+		s.notify(hookEvent{category: "CONTACT", id: c.ContactID, kind: "UPDATE", at: c.UpdatedDateUTC.Time})
 	}
 	return shown{c.clone(), c.ContactStatus != "ACTIVE"}, nil
 }
@@ -117,9 +133,9 @@ func or(p *bool, otherwise bool) bool {
 	return *p
 }
 
-// Merge archives the loser and points it at the winner.
+// Merge archives the loser, points it at the winner and gives the winner its documents, which does not move their UpdatedDateUTC.
 func (s *Sim) Merge(typ, winner, loser string) (any, error) {
-	if err := sim.CheckType(typ, s.Types()); err != nil {
+	if err := sim.CheckType(typ, []string{contactType}); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -134,31 +150,182 @@ func (s *Sim) Merge(typ, winner, loser string) (any, error) {
 	w, l = w.clone(), l.clone()
 	l.ContactStatus, l.MergedToContactID = "ARCHIVED", w.ContactID
 	w.IsCustomer, w.IsSupplier = w.IsCustomer || l.IsCustomer, w.IsSupplier || l.IsSupplier
+	for id, d := range s.docs {
+		if d.contact == l.ContactID {
+			d = d.clone()
+			d.contact = w.ContactID
+			s.docs[id] = d
+		}
+	}
 	s.store(l)
 	s.store(w)
-	s.notify(hookEvent{l.ContactID, "UPDATE", l.UpdatedDateUTC.Time}, hookEvent{w.ContactID, "UPDATE", w.UpdatedDateUTC.Time})
+	s.notify(hookEvent{category: "CONTACT", id: l.ContactID, kind: "UPDATE", at: l.UpdatedDateUTC.Time}, hookEvent{category: "CONTACT", id: w.ContactID, kind: "UPDATE", at: w.UpdatedDateUTC.Time})
 	return shown{w.clone(), w.ContactStatus != "ACTIVE"}, nil
 }
 
-// Delete archives: Xero's contacts cannot be deleted.
+// Delete does what the screen offers: contacts are archived, items and payments deleted, quotes and drafts deleted, and
+// what is authorised is voided.
 func (s *Sim) Delete(typ, id string) error {
-	_, err := s.Put(typ, cmp.Or(id, noID), map[string]any{"ContactStatus": "ARCHIVED"})
+	if typ == contactType {
+		_, err := s.Put(typ, cmp.Or(id, noID), map[string]any{"ContactStatus": "ARCHIVED"})
+		return err
+	}
+	if err := sim.CheckType(typ, s.Types()); err != nil {
+		return err
+	}
+	status := "DELETED"
+	s.mu.Lock()
+	if d := s.docs[strings.ToLower(id)]; d != nil && d.of != quoteType && d.status != "DRAFT" && d.status != "SUBMITTED" {
+		status = "VOIDED"
+	}
+	if i := s.items[strings.ToLower(id)]; i != nil && typ == "items" {
+		delete(s.items, i.ItemID)
+		delete(s.codes, i.Code)
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	_, err := s.Put(typ, cmp.Or(id, noID), map[string]any{"Status": status})
 	return err
 }
 
-// Duplicates counts the surplus active contacts of one ContactNumber.
+// ourMark is an id in square brackets at the end of a reference, which clients use where Xero has no place for theirs.
+var ourMark = regexp.MustCompile(`\[[a-z]+_[0-9a-z]{26}\]$`)
+
+// Duplicates counts the surplus live objects that carry one id of a client: contacts by ContactNumber, invoices by Url,
+// others by a mark in their reference.
 func (s *Sim) Duplicates() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen, surplus := map[string]bool{}, 0
-	for _, c := range s.contacts {
-		if c.ContactNumber == "" || c.ContactStatus != "ACTIVE" {
-			continue
-		}
-		if seen[c.ContactNumber] {
+	count := func(key string) {
+		if seen[key] {
 			surplus++
 		}
-		seen[c.ContactNumber] = true
+		seen[key] = true
+	}
+	for _, c := range s.contacts {
+		if c.ContactNumber != "" && c.ContactStatus == "ACTIVE" {
+			count("contact " + c.ContactNumber)
+		}
+	}
+	for _, d := range s.docs {
+		if d.status == "DELETED" || d.status == "VOIDED" {
+			continue
+		}
+		if d.url != "" {
+			count(d.of.name + " " + d.url)
+		}
+		if m := ourMark.FindString(d.reference); m != "" {
+			count(d.of.name + " " + m)
+		}
+	}
+	for _, p := range s.payments {
+		if m := ourMark.FindString(p.reference); m != "" && p.status != "DELETED" {
+			count("payment " + m)
+		}
 	}
 	return surplus
+}
+
+// otherObjects are all objects of a type that is not contacts. The caller holds the lock.
+func (s *Sim) otherObjects(typ string) []any {
+	type stamped struct {
+		at    time.Time
+		id    string
+		shown any
+	}
+	var all []stamped
+	switch t := docTypes[typ]; {
+	case t != nil:
+		for _, d := range s.docs {
+			if d.of == t {
+				all = append(all, stamped{d.updated, d.id, s.shownDocument(d)})
+			}
+		}
+	case typ == "items":
+		for _, i := range s.items {
+			all = append(all, stamped{i.UpdatedDateUTC.Time, i.ItemID, i.at(4)})
+		}
+	default:
+		for _, p := range s.payments {
+			all = append(all, stamped{p.updated, p.id, s.shownPayment(p)})
+		}
+	}
+	slices.SortFunc(all, func(a, b stamped) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	out := make([]any, len(all))
+	for i, x := range all {
+		out[i] = x.shown
+	}
+	return out
+}
+
+func (s *Sim) shownDocument(d *document) object {
+	return append(s.showDocument(d, true, 4), member{"archived", d.status == "DELETED" || d.status == "VOIDED"})
+}
+
+func (s *Sim) shownPayment(p *payment) object {
+	return append(s.showPayment(p), member{"archived", p.status == "DELETED"})
+}
+
+// putOther is Put for what is not a contact.
+func (s *Sim) putOther(typ, id string, properties map[string]any) (any, error) {
+	b, err := json.Marshal(properties)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refused := func(msgs []string) error { return errors.New(strings.Join(msgs, " ")) }
+	switch t := docTypes[typ]; {
+	case t != nil:
+		var in struct {
+			documentIn
+			Allocations []allocationIn
+		}
+		if err := json.Unmarshal(b, &in); err != nil {
+			return nil, fmt.Errorf("the properties are not those of %s: %w", t.name, err)
+		}
+		in.InvoiceID, in.CreditNoteID, in.QuoteID = &id, &id, &id
+		d, msgs, kind := s.putDocument(t, &in.documentIn, id == "", 4)
+		if len(msgs) > 0 {
+			return nil, refused(msgs)
+		}
+		var events []hookEvent
+		if t.category != "" {
+			events = append(events, s.docEvent(d, eventKind(kind)))
+		}
+		for i := range in.Allocations {
+			_, msgs, more := s.allocate(d.id, &in.Allocations[i])
+			if len(msgs) > 0 {
+				return nil, refused(msgs)
+			}
+			events = append(events, more...)
+		}
+		s.notify(events...)
+		return s.shownDocument(s.docs[d.id]), nil
+	case typ == "items":
+		var in itemIn
+		if err := json.Unmarshal(b, &in); err != nil {
+			return nil, fmt.Errorf("the properties are not those of an item such as Code, Name, SalesDetails: %w", err)
+		}
+		in.ItemID = &id
+		i, msgs, _ := s.putItem(&in, id == "", 4)
+		if len(msgs) > 0 {
+			return nil, refused(msgs)
+		}
+		return i.at(4), nil
+	default:
+		var in paymentIn
+		if err := json.Unmarshal(b, &in); err != nil {
+			return nil, fmt.Errorf("the properties are not those of a payment such as Invoice, Account, Amount, Date: %w", err)
+		}
+		in.PaymentID = &id
+		p, msgs, events := s.putPayment(&in)
+		if len(msgs) > 0 {
+			return nil, refused(msgs)
+		}
+		s.notify(events...)
+		return s.shownPayment(p), nil
+	}
 }

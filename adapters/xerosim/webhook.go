@@ -15,11 +15,15 @@ import (
 // keepFor is how long Xero keeps events for a receiver that it disabled.
 const keepFor = 31 * 24 * time.Hour
 
-// hookEvent is one change of a contact.
+// hookEvent is one change of an object that there are webhooks about.
 type hookEvent struct {
-	id, kind string
-	at       time.Time
+	category, id, kind string
+	at                 time.Time
+	data               *hookData
 }
+
+// hookData is what Xero adds to events about credit notes.
+type hookData struct{ Type, Status string }
 
 // numbered is an event as it is sent.
 type numbered struct {
@@ -33,7 +37,12 @@ type numbered struct {
 	EventCategory string `json:"eventCategory"`
 	TenantID      string `json:"tenantId"`
 	TenantType    string `json:"tenantType"`
+
+	Data *hookData `json:"data,omitempty"`
 }
+
+// collections are the paths of the objects that there are webhooks about, by category.
+var collections = map[string]string{"CONTACT": "Contacts", "INVOICE": "Invoices", "CREDITNOTE": "CreditNotes"}
 
 type hookBody struct {
 	Events  []numbered `json:"events"`
@@ -57,11 +66,11 @@ func (s *Sim) notify(events ...hookEvent) {
 	for _, e := range events {
 		s.sequence++
 		n := numbered{
-			Sequence: s.sequence, At: e.at, ResourceID: e.id, ResourceURL: "https://api.xero.com/api.xro/2.0/Contacts/" + e.id,
-			EventDateUTC: e.at.Format("2006-01-02T15:04:05.000"), EventType: e.kind, EventCategory: "CONTACT",
-			TenantID: s.app.tenant, TenantType: "ORGANISATION",
+			Sequence: s.sequence, At: e.at, ResourceID: e.id, ResourceURL: "https://api.xero.com/api.xro/2.0/" + collections[e.category] + "/" + e.id,
+			EventDateUTC: e.at.Format("2006-01-02T15:04:05.000"), EventType: e.kind, EventCategory: e.category,
+			TenantID: s.app.tenant, TenantType: "ORGANISATION", Data: e.data,
 		}
-		ev := sim.Event{Name: "CONTACT." + e.kind, Payload: n}
+		ev := sim.Event{Name: e.category + "." + e.kind, Payload: n}
 		if s.disabled {
 			s.kept = append(s.kept, ev)
 		} else {

@@ -7,16 +7,18 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/shopspring/decimal"
 )
 
-// The where parameter is a small expression language: comparisons of a contact's members with literals, the text methods
+// The where parameter is a small expression language: comparisons of an element's members with literals, the text methods
 // Contains, StartsWith, EndsWith, ToLower and ToUpper, joined by AND/&&, OR/||, NOT/! and brackets. A double quote inside
 // text is doubled.
 
-type predicate = func(*contact) bool
+// Values of members are string, bool, time.Time, decimal.Decimal or nil.
 
-// members are the contact's members that where and order may name. The values are string, bool or time.Time.
-var members = map[string]func(*contact) any{
+// contactMembers are the members of a contact that where and order may name, in lower case.
+var contactMembers = map[string]func(*contact) any{
 	"contactid":       func(c *contact) any { return c.ContactID },
 	"contactnumber":   func(c *contact) any { return c.ContactNumber },
 	"accountnumber":   func(c *contact) any { return c.AccountNumber },
@@ -33,11 +35,12 @@ var members = map[string]func(*contact) any{
 	"updateddateutc":  func(c *contact) any { return c.UpdatedDateUTC.Time },
 }
 
-func parseOrder(s string) (func(a, b *contact) int, error) {
+// parseOrder returns the order that s asks for, and by the id in the end. Without one it is by UpdatedDateUTC.
+func parseOrder[T any](s, id string, members map[string]func(T) any) (func(a, b T) int, error) {
 	if strings.TrimSpace(s) == "" {
-		return byUpdated, nil
+		s = "UpdatedDateUTC"
 	}
-	var by []func(a, b *contact) int
+	var by []func(a, b T) int
 	for part := range strings.SplitSeq(s, ",") {
 		words := strings.Fields(part)
 		if len(words) == 0 || len(words) > 2 || members[strings.ToLower(words[0])] == nil {
@@ -53,15 +56,17 @@ func parseOrder(s string) (func(a, b *contact) int, error) {
 				return nil, fmt.Errorf("the order %q cannot be read", strings.TrimSpace(part))
 			}
 		}
-		by = append(by, func(a, b *contact) int { n, _ := compare(get(a), get(b)); return sign * n })
+		by = append(by, func(a, b T) int { n, _ := compare(get(a), get(b)); return sign * n })
 	}
-	return func(a, b *contact) int {
+	last := members[strings.ToLower(id)]
+	return func(a, b T) int {
 		for _, f := range by {
 			if n := f(a, b); n != 0 {
 				return n
 			}
 		}
-		return cmp.Compare(a.ContactID, b.ContactID)
+		n, _ := compare(last(a), last(b))
+		return n
 	}, nil
 }
 
@@ -84,16 +89,22 @@ func compare(a, b any) (int, bool) {
 	case time.Time:
 		y, ok := b.(time.Time)
 		return x.Compare(y), ok
+	case decimal.Decimal:
+		y, ok := b.(decimal.Decimal)
+		return x.Compare(y), ok
 	}
 	return 0, false
 }
 
-type whereParser struct {
-	tokens []string
-	pos    int
+type whereParser[T any] struct {
+	typ     string // the element's type, for messages
+	members map[string]func(T) any
+	tokens  []string
+	pos     int
 }
 
-func parseWhere(s string) (predicate, error) {
+// parseWhere returns the condition, nil if there is none.
+func parseWhere[T any](s, typ string, members map[string]func(T) any) (func(T) bool, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil
 	}
@@ -101,7 +112,7 @@ func parseWhere(s string) (predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &whereParser{tokens: tokens}
+	p := &whereParser[T]{typ: typ, members: members, tokens: tokens}
 	f, err := p.or()
 	if err == nil && p.pos < len(p.tokens) {
 		err = fmt.Errorf("syntax error at '%s'", p.peek())
@@ -151,14 +162,14 @@ func lex(s string) ([]string, error) {
 	return tokens, nil
 }
 
-func (p *whereParser) peek() string {
+func (p *whereParser[T]) peek() string {
 	if p.pos < len(p.tokens) {
 		return p.tokens[p.pos]
 	}
 	return ""
 }
 
-func (p *whereParser) take(any ...string) bool {
+func (p *whereParser[T]) take(any ...string) bool {
 	for _, t := range any {
 		if strings.EqualFold(p.peek(), t) && p.pos < len(p.tokens) {
 			p.pos++
@@ -168,39 +179,39 @@ func (p *whereParser) take(any ...string) bool {
 	return false
 }
 
-func (p *whereParser) need(t string) error {
+func (p *whereParser[T]) need(t string) error {
 	if !p.take(t) {
 		return fmt.Errorf("'%s' expected at '%s'", t, p.peek())
 	}
 	return nil
 }
 
-func (p *whereParser) or() (predicate, error) {
+func (p *whereParser[T]) or() (func(T) bool, error) {
 	left, err := p.and()
 	for err == nil && p.take("OR", "||") {
-		var right predicate
+		var right func(T) bool
 		l := left
 		right, err = p.and()
-		left = func(c *contact) bool { return l(c) || right(c) }
+		left = func(c T) bool { return l(c) || right(c) }
 	}
 	return left, err
 }
 
-func (p *whereParser) and() (predicate, error) {
+func (p *whereParser[T]) and() (func(T) bool, error) {
 	left, err := p.not()
 	for err == nil && p.take("AND", "&&") {
-		var right predicate
+		var right func(T) bool
 		l := left
 		right, err = p.not()
-		left = func(c *contact) bool { return l(c) && right(c) }
+		left = func(c T) bool { return l(c) && right(c) }
 	}
 	return left, err
 }
 
-func (p *whereParser) not() (predicate, error) {
+func (p *whereParser[T]) not() (func(T) bool, error) {
 	if p.take("NOT", "!") {
 		f, err := p.not()
-		return func(c *contact) bool { return !f(c) }, err
+		return func(c T) bool { return !f(c) }, err
 	}
 	if p.take("(") {
 		f, err := p.or()
@@ -212,7 +223,7 @@ func (p *whereParser) not() (predicate, error) {
 	return p.comparison()
 }
 
-func (p *whereParser) comparison() (predicate, error) {
+func (p *whereParser[T]) comparison() (func(T) bool, error) {
 	left, err := p.operand()
 	if err != nil {
 		return nil, err
@@ -222,13 +233,13 @@ func (p *whereParser) comparison() (predicate, error) {
 	case "==", "=", "!=", "<>", "<", "<=", ">", ">=":
 		p.pos++
 	default:
-		return func(c *contact) bool { b, _ := left(c).(bool); return b }, nil
+		return func(c T) bool { b, _ := left(c).(bool); return b }, nil
 	}
 	right, err := p.operand()
 	if err != nil {
 		return nil, err
 	}
-	return func(c *contact) bool {
+	return func(c T) bool {
 		a, b := left(c), right(c)
 		// An empty member is null.
 		if a == nil || b == nil {
@@ -257,7 +268,7 @@ func (p *whereParser) comparison() (predicate, error) {
 }
 
 // operand is a literal or a member with methods.
-func (p *whereParser) operand() (func(*contact) any, error) {
+func (p *whereParser[T]) operand() (func(T) any, error) {
 	t := p.peek()
 	p.pos++
 	switch {
@@ -265,26 +276,40 @@ func (p *whereParser) operand() (func(*contact) any, error) {
 		return nil, fmt.Errorf("expression expected")
 	case t[0] == '"':
 		v := unquote(t)
-		return func(*contact) any { return v }, nil
+		return func(T) any { return v }, nil
 	case strings.EqualFold(t, "null"):
-		return func(*contact) any { return nil }, nil
+		return func(T) any { return nil }, nil
 	case strings.EqualFold(t, "true"), strings.EqualFold(t, "false"):
 		v := strings.EqualFold(t, "true")
-		return func(*contact) any { return v }, nil
+		return func(T) any { return v }, nil
 	case strings.EqualFold(t, "Guid"):
 		if err := p.need("("); err != nil {
 			return nil, err
 		}
 		v := strings.ToLower(unquote(p.peek()))
 		p.pos++
-		return func(*contact) any { return v }, p.need(")")
+		return func(T) any { return v }, p.need(")")
 	case strings.EqualFold(t, "DateTime"):
 		v, err := p.dateTime()
-		return func(*contact) any { return v }, err
+		return func(T) any { return v }, err
 	}
-	get := members[strings.ToLower(t)]
+	if d, err := decimal.NewFromString(t); err == nil && unicode.IsDigit(rune(t[0])) {
+		if p.peek() == "." && p.pos+1 < len(p.tokens) { // the point is a token of its own
+			if d, err = decimal.NewFromString(t + "." + p.tokens[p.pos+1]); err != nil {
+				return nil, fmt.Errorf("syntax error at '%s'", t)
+			}
+			p.pos += 2
+		}
+		return func(T) any { return d }, nil
+	}
+	get := p.members[strings.ToLower(t)]
+	for get == nil && p.peek() == "." && p.pos+1 < len(p.tokens) { // Contact.ContactID
+		t += "." + p.tokens[p.pos+1]
+		p.pos += 2
+		get = p.members[strings.ToLower(t)]
+	}
 	if get == nil {
-		return nil, fmt.Errorf("no property or field '%s' exists in type 'Contact'", t)
+		return nil, fmt.Errorf("no property or field '%s' exists in type '%s'", t, p.typ)
 	}
 	for p.take(".") {
 		method := strings.ToLower(p.peek())
@@ -301,18 +326,18 @@ func (p *whereParser) operand() (func(*contact) any, error) {
 			return nil, err
 		}
 		inner := get
-		str := func(c *contact) string { v, _ := inner(c).(string); return v }
+		str := func(c T) string { v, _ := inner(c).(string); return v }
 		switch method {
 		case "tolower":
-			get = func(c *contact) any { return strings.ToLower(str(c)) }
+			get = func(c T) any { return strings.ToLower(str(c)) }
 		case "toupper":
-			get = func(c *contact) any { return strings.ToUpper(str(c)) }
+			get = func(c T) any { return strings.ToUpper(str(c)) }
 		case "contains":
-			get = func(c *contact) any { return strings.Contains(str(c), arg) }
+			get = func(c T) any { return strings.Contains(str(c), arg) }
 		case "startswith":
-			get = func(c *contact) any { return strings.HasPrefix(str(c), arg) }
+			get = func(c T) any { return strings.HasPrefix(str(c), arg) }
 		case "endswith":
-			get = func(c *contact) any { return strings.HasSuffix(str(c), arg) }
+			get = func(c T) any { return strings.HasSuffix(str(c), arg) }
 		default:
 			return nil, fmt.Errorf("no applicable method '%s' exists in type 'String'", method)
 		}
@@ -320,7 +345,7 @@ func (p *whereParser) operand() (func(*contact) any, error) {
 	return get, nil
 }
 
-func (p *whereParser) dateTime() (time.Time, error) {
+func (p *whereParser[T]) dateTime() (time.Time, error) {
 	if err := p.need("("); err != nil {
 		return time.Time{}, err
 	}

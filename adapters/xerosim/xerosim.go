@@ -1,5 +1,6 @@
-// Package xerosim is a simulated Xero organisation: contacts in full, the organisation's settings, OAuth 2.0 with rotating
-// refresh tokens, Xero's limits, idempotency keys and webhooks. It holds its state in memory and forgets it with the
+// Package xerosim is a simulated Xero organisation: contacts, items, quotes, invoices, credit notes and payments, the
+// organisation's settings with its tax rates, accounts and lock dates, OAuth 2.0 with rotating refresh tokens, Xero's limits,
+// idempotency keys and webhooks. It holds its state in memory and forgets it with the
 // process. What every simulator has in common (faults, clock, ledger, control surface) is package sim's.
 //
 // Where Xero's documentation is silent the simulator takes the side that hurts a careless client:
@@ -8,12 +9,19 @@
 //   - Every accepted write moves UpdatedDateUTC and sends a webhook, even if nothing changed.
 //   - A merged contact keeps its ContactNumber, is archived and refuses edits; an archived one may be edited and restored.
 //   - A refresh token used again within its grace of 30 minutes ends the token that was issued in its place.
+//   - POST of an invoice, credit note or quote without its id whose number exists edits that document; PUT of it is refused.
+//   - Nothing but the status of a paid, voided, deleted or invoiced document can be changed, and not even that of most.
+//   - A document of a locked period may be a draft; it cannot be authorised, changed, paid or voided.
+//   - Lines of a document without tax become TaxType NONE.
+//   - Unit amounts have two decimals, written and read, without unitdp=4; GST is rounded on each line, half up.
+//   - Quotes come in pages of 100 that do not say how many there are. Deleted documents are not listed.
 //   - Without summarizeErrors=false one bad element refuses the whole call.
 //
 // Requests are JSON; answers are XML unless Accept asks for JSON.
 package xerosim
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -30,6 +38,8 @@ type Options struct {
 	Latency time.Duration
 	// HookScale multiplies the waits between webhook attempts (15 minutes): 0.001 makes them 0.9 s. Default 1.
 	HookScale float64
+	// FullRates leaves the tax rates active that Xero archives in organisations on basic rates: exports, capital, input-taxed.
+	FullRates bool
 }
 
 // Limits override Xero's; 0 is Xero's own and a negative number is no limit.
@@ -54,6 +64,14 @@ type Sim struct {
 	org      organisation
 	contacts map[string]*contact
 	byNumber map[string]string // ContactNumber to ContactID
+	rates    []*taxRate
+	accounts []*account
+	items    map[string]*item
+	codes    map[string]string // Code to ItemID
+	docs     map[string]*document
+	numbers  map[string]string // "Invoices INV-0001" to the document's id
+	counters map[string]int    // the last number that was given, by collection
+	payments map[string]*payment
 	answers  map[string]stored // by idempotency key
 	sequence int64             // of webhook events
 	disabled bool              // the receiver failed for a day
@@ -90,7 +108,25 @@ func (s *Sim) routes() *http.ServeMux {
 	mux.HandleFunc("POST "+base+"/Contacts/{id}", s.api(s.postContact))
 	mux.HandleFunc("GET "+base+"/Organisation", s.api(s.getOrganisation))
 	mux.HandleFunc("GET "+base+"/TaxRates", s.api(s.getTaxRates))
+	mux.HandleFunc("GET "+base+"/TaxRates/{type}", s.api(s.getTaxRates))
 	mux.HandleFunc("GET "+base+"/Accounts", s.api(s.getAccounts))
+	mux.HandleFunc("GET "+base+"/Accounts/{id}", s.api(s.getAccounts))
+	mux.HandleFunc("GET "+base+"/Items", s.api(s.listItems))
+	mux.HandleFunc("PUT "+base+"/Items", s.api(s.writeItems))
+	mux.HandleFunc("POST "+base+"/Items", s.api(s.writeItems))
+	mux.HandleFunc("GET "+base+"/Items/{id}", s.api(s.getItem))
+	mux.HandleFunc("POST "+base+"/Items/{id}", s.api(s.writeItems))
+	mux.HandleFunc("DELETE "+base+"/Items/{id}", s.api(s.deleteItem))
+	s.docRoutes(mux, base, quoteType)
+	s.docRoutes(mux, base, invoiceType)
+	s.docRoutes(mux, base, creditNoteType)
+	mux.HandleFunc("PUT "+base+"/CreditNotes/{id}/Allocations", s.api(s.putAllocations))
+	mux.HandleFunc("DELETE "+base+"/CreditNotes/{id}/Allocations/{allocation}", s.api(s.deleteAllocation))
+	mux.HandleFunc("GET "+base+"/Payments", s.api(s.listPayments))
+	mux.HandleFunc("PUT "+base+"/Payments", s.api(s.writePayments))
+	mux.HandleFunc("POST "+base+"/Payments", s.api(s.writePayments))
+	mux.HandleFunc("GET "+base+"/Payments/{id}", s.api(s.getPayment))
+	mux.HandleFunc("POST "+base+"/Payments/{id}", s.api(s.writePayments))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux
 }
@@ -113,6 +149,20 @@ func (s *Sim) Reset() {
 	}
 	s.app.restore()
 	s.org = o
+	s.rates, s.accounts = newRates(s.opts.FullRates), newAccounts(o.CreatedDateUTC.Time)
 	s.contacts, s.byNumber, s.answers = map[string]*contact{}, map[string]string{}, map[string]stored{}
+	s.items, s.codes, s.payments = map[string]*item{}, map[string]string{}, map[string]*payment{}
+	s.docs, s.numbers, s.counters = map[string]*document{}, map[string]string{}, map[string]int{}
 	s.sequence, s.disabled, s.kept = 0, false, nil
+}
+
+// snapshot returns a function that puts everything back as it is now. Elements are replaced and never changed, so that it is
+// enough to keep which there are. The caller holds the lock.
+func (s *Sim) snapshot() func() {
+	contacts, byNumber, items, codes := maps.Clone(s.contacts), maps.Clone(s.byNumber), maps.Clone(s.items), maps.Clone(s.codes)
+	docs, numbers, counters, payments := maps.Clone(s.docs), maps.Clone(s.numbers), maps.Clone(s.counters), maps.Clone(s.payments)
+	return func() {
+		s.contacts, s.byNumber, s.items, s.codes = contacts, byNumber, items, codes
+		s.docs, s.numbers, s.counters, s.payments = docs, numbers, counters, payments
+	}
 }

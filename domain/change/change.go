@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -56,7 +57,36 @@ type Applier struct {
 	log     *slog.Logger
 
 	mu       sync.Mutex
-	policies map[int64]*ownership.Policy // parsed, by version; versions never change
+	policies map[int64]*ownership.Policy  // parsed, by version; versions never change
+	settings map[string]map[string]string // by system, as they were at settled
+	settled  time.Time
+}
+
+// settingsAge is how long a change of a system's settings may take to be known to every process.
+const settingsAge = time.Second
+
+// system returns a system of the policy with its account's settings.
+func (r *run) system(pol *ownership.Policy, name string) (ownership.System, error) {
+	s := pol.System(name)
+	a := r.Applier
+	a.mu.Lock()
+	settings, fresh := a.settings, time.Since(a.settled) < settingsAge
+	a.mu.Unlock()
+	if !fresh {
+		all, err := store.Systems(r.ctx, r.tx) // in this transaction: another connection may not be had while it holds one
+		if err != nil {
+			return s, err
+		}
+		settings = make(map[string]map[string]string, len(all))
+		for _, x := range all {
+			settings[x.Name] = x.Settings
+		}
+		a.mu.Lock()
+		a.settings, a.settled = settings, time.Now()
+		a.mu.Unlock()
+	}
+	s.Settings = settings[name]
+	return s, nil
 }
 
 // New returns an Applier. ring may be nil.

@@ -77,8 +77,8 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseUnlinked, EntityKind: cur.Kind, System: in.System,
 			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: key,
 			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), NameOf(cur.Values)),
-			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same ABN, or e-mail and name", in.System, cur.Kind),
-				Next: "create it from this record, or ignore it; it is linked by itself once it shares an ABN, or e-mail and name, with one"},
+			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same %s", in.System, cur.Kind, knownBy(cur.Kind)),
+				Next: "create it from this record, or ignore it; it is linked by itself once it shares " + knownBy(cur.Kind) + " with one"},
 			Choices: []string{ChoiceCreate, ChoiceIgnore}}
 		store.QueueCase(r.batch, c)
 		store.QueueEvent(r.batch, store.TopicCase, "", in.System, c.ID, in.CorrelationID)
@@ -316,6 +316,22 @@ func NameOf(v domain.Values) string {
 		}
 	}
 	return "an unnamed record"
+}
+
+// knownBy says what makes two records of a kind one.
+func knownBy(kind domain.Kind) string {
+	switch kind {
+	case domain.KindCustomer:
+		return "ABN, or e-mail and name"
+	case domain.KindProduct:
+		return "SKU or barcode"
+	case domain.KindLocation:
+		return "code or name"
+	case domain.KindStockLevel:
+		return "product and location"
+	default:
+		return "number or origin"
+	}
 }
 
 func describeKeys(keys []string) string {

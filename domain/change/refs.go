@@ -60,7 +60,11 @@ func (r *run) carries(system string, kind domain.Kind) bool {
 	if err != nil || pol.Kinds[kind] == nil {
 		return false
 	}
-	_, ok := r.carrier.Writable(pol.System(system), kind)
+	s, err := r.system(pol, system)
+	if err != nil {
+		return false
+	}
+	_, ok := r.carrier.Writable(s, kind)
 	return ok
 }
 

@@ -20,6 +20,7 @@ type settlement struct {
 	st      *state
 	pol     *ownership.Policy
 	kp      *ownership.KindPolicy
+	systems map[string]ownership.System // those of the policy, with settings
 	created bool
 
 	touched *store.Record         // the record that has just been seen, nil if none
@@ -41,6 +42,9 @@ func (s *settlement) settle() (linkResult, error) {
 		s.dirty = map[*store.Record]bool{}
 	}
 	s.events = map[string]bool{}
+	if err := s.know(); err != nil {
+		return linkResult{}, err
+	}
 	e := &s.st.Entity
 	if s.touched != nil {
 		s.touched.EntityID = e.ID
@@ -78,6 +82,19 @@ func (s *settlement) settle() (linkResult, error) {
 	}
 	s.out.EntityID, s.out.Version = e.ID, e.Version
 	return linkResult{Result: s.out}, nil
+}
+
+// know looks up the systems with their settings.
+func (s *settlement) know() error {
+	s.systems = make(map[string]ownership.System, len(s.pol.Systems))
+	for _, x := range s.pol.Systems {
+		sys, err := s.system(s.pol, x.Name)
+		if err != nil {
+			return err
+		}
+		s.systems[x.Name] = sys
+	}
+	return nil
 }
 
 func (s *settlement) resolve() {
@@ -263,7 +280,7 @@ func (s *settlement) judge() {
 		if c := s.kp.Replicate[rec.System]; c == "" || c == ownership.Never {
 			writable = nil
 		}
-		fit := s.carrier.Fit(s.pol.System(rec.System), s.kp.Kind, s.golden)
+		fit := s.carrier.Fit(s.systems[rec.System], s.kp.Kind, s.golden)
 		before := rec.Clone()
 		for _, f := range rec.Values.Fields() {
 			s.judgeField(rec, f, fit[f], native, rec == prim, writable[f])
@@ -337,12 +354,12 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 }
 
 func (s *settlement) fitOne(system string, f domain.Field, v domain.Value) domain.Value {
-	return s.carrier.Fit(s.pol.System(system), s.kp.Kind, domain.Values{f: v})[f]
+	return s.carrier.Fit(s.systems[system], s.kp.Kind, domain.Values{f: v})[f]
 }
 
 // writable returns the fields that can be written to the system.
 func (s *settlement) writable(system string) map[domain.Field]bool {
-	fs, ok := s.carrier.Writable(s.pol.System(system), s.kp.Kind)
+	fs, ok := s.carrier.Writable(s.systems[system], s.kp.Kind)
 	if !ok {
 		return nil
 	}
@@ -362,10 +379,10 @@ func (s *settlement) project() error {
 		}
 		p := s.st.Projections[sys.Name]
 		rec, gone := s.primary(sys.Name)
-		if _, carried := s.carrier.Writable(sys, s.kp.Kind); !carried {
+		if _, carried := s.carrier.Writable(s.systems[sys.Name], s.kp.Kind); !carried {
 			continue
 		}
-		if s.kp.Replicate[sys.Name] == "" || s.kp.Replicate[sys.Name] == ownership.Never || (rec == nil && !gone && !s.kp.Replicates(sys.Name, s.golden)) {
+		if s.kp.Replicate[sys.Name] == "" || s.kp.Replicate[sys.Name] == ownership.Never || (rec == nil && !gone && !s.kp.Replicates(sys.Name, s.golden, p != nil && p.Needed)) {
 			if p != nil && p.Status != store.Detached {
 				s.set(p, store.Detached, "", "the policy does not replicate it to "+sys.Name)
 			}
@@ -425,7 +442,7 @@ func (s *settlement) lane() string {
 // those it does, less what is held. A new record is told everything.
 func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 	d := domain.Values{}
-	fit := s.carrier.Fit(s.pol.System(system), s.kp.Kind, s.golden)
+	fit := s.carrier.Fit(s.systems[system], s.kp.Kind, s.golden)
 	for f := range s.writable(system) {
 		g := s.res.Fields[f]
 		if rec == nil {

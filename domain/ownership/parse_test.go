@@ -110,7 +110,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	at := func(stage string) domain.Values { return domain.Values{"lifecycleStage": domain.TextValue(stage)} }
-	if !kp.Replicates("accounting", at("CUSTOMER")) || kp.Replicates("accounting", at("LEAD")) || kp.Replicates("crm", at("CUSTOMER")) || kp.Replicates("ops", at("CUSTOMER")) {
+	if !kp.Replicates("accounting", at("CUSTOMER"), false) || kp.Replicates("accounting", at("LEAD"), false) || kp.Replicates("crm", at("CUSTOMER"), false) || kp.Replicates("ops", at("CUSTOMER"), false) {
 		t.Error("replicate was not read")
 	}
 	if p.Adapter("ops") != ownership.Native || p.Adapter("shop") != "" {

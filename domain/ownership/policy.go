@@ -27,6 +27,8 @@ type Policy struct {
 type System struct {
 	Name    string
 	Adapter string
+	// Settings are the account's own, where somebody has looked them up; a policy says nothing of them.
+	Settings map[string]string
 }
 
 // KindPolicy is the decision for one kind.
@@ -91,9 +93,11 @@ const (
 	WhenConfirmed Condition = "when_confirmed"
 	WhenPaid      Condition = "when_paid"
 	WhenAllocated Condition = "when_allocated"
+	// WhenNeeded is what something that is written to the system refers to: the customers of its invoices, and no others.
+	WhenNeeded Condition = "when_needed"
 )
 
-var conditions = []Condition{Always, Never, WhenBilled, WhenConfirmed, WhenPaid, WhenAllocated}
+var conditions = []Condition{Always, Never, WhenBilled, WhenConfirmed, WhenPaid, WhenAllocated, WhenNeeded}
 
 // Others says what happens to an edit by a system that does not own the field.
 type Others string
@@ -164,8 +168,9 @@ func (kp *KindPolicy) Rule(f domain.Field, stage string) Rule {
 // MayCreate reports whether new objects of the system become new entities.
 func (kp *KindPolicy) MayCreate(system string) bool { return slices.Contains(kp.Create, system) }
 
-// Replicates reports whether an entity with these golden values is to be written to the system.
-func (kp *KindPolicy) Replicates(system string, golden domain.Values) bool {
+// Replicates reports whether an entity with these golden values is to be written to the system; needed says that something
+// else that is written there refers to it.
+func (kp *KindPolicy) Replicates(system string, golden domain.Values, needed bool) bool {
 	ki, _ := kp.Kind.Info()
 	stage := golden[ki.StageField].Text()
 	switch kp.Replicate[system] {
@@ -178,6 +183,8 @@ func (kp *KindPolicy) Replicates(system string, golden domain.Values) bool {
 	case WhenPaid:
 		status := golden["paymentStatus"].Text()
 		return status != "" && status != "UNPAID" && stage != "CANCELLED"
+	case WhenNeeded:
+		return needed
 	case WhenAllocated:
 		return !golden["allocations"].Empty() && stage != "VOIDED"
 	default:

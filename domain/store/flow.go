@@ -50,14 +50,14 @@ func amount(ctx context.Context, db DB, sql, id string) (decimal.Decimal, error)
 	return decimal.NewFromString(s)
 }
 
-// OpenCase opens a case and tells subscribers, unless one with its key is open or a person has said to ignore it.
+// OpenCase opens a case and tells subscribers, unless one with its key says the same or a person has said to ignore that.
 func OpenCase(ctx context.Context, pool *pgxpool.Pool, c Case) error {
 	return Transact(ctx, pool, func(tx pgx.Tx) error {
 		open, err := OpenCaseByKey(ctx, tx, c.DedupeKey)
 		if err != nil || open != nil && open.Title == c.Title && open.Detail.Message == c.Detail.Message {
 			return err
 		}
-		if ignored, err := CaseDecided(ctx, tx, c.DedupeKey, "ignore"); err != nil || ignored {
+		if ignored, err := caseAnswered(ctx, tx, c.DedupeKey, c.Detail.Message); err != nil || ignored {
 			return err
 		}
 		b := &pgx.Batch{}
@@ -65,6 +65,17 @@ func OpenCase(ctx context.Context, pool *pgxpool.Pool, c Case) error {
 		QueueEvent(b, TopicCase, c.EntityID, c.System, c.ID, c.CorrelationID)
 		return tx.SendBatch(ctx, b).Close()
 	})
+}
+
+// caseAnswered reports whether a person has said to ignore a case that said the same.
+func caseAnswered(ctx context.Context, db DB, key, message string) (bool, error) {
+	var ok bool
+	err := db.QueryRow(ctx, `-- name: caseAnswered
+		SELECT EXISTS (SELECT FROM cases WHERE dedupe_key = $1 AND status = 'resolved' AND resolution = 'ignore' AND detail ->> 'message' = $2)`, key, message).Scan(&ok)
+	if err != nil {
+		return false, fmt.Errorf("store.caseAnswered: %w", err)
+	}
+	return ok, nil
 }
 
 // CloseCaseByKey closes the open case of a key, if there is one.

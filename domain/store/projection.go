@@ -48,12 +48,13 @@ type Projection struct {
 	ErrorCode        domain.Code
 	Error            string
 	WaitsFor         []string // entities that must be in the system first
+	Needed           bool     // something that is written to the system refers to the entity
 	CorrelationID    string
 	UpdatedAt        time.Time
 }
 
 const projectionColumns = `entity_id, system, kind, status, desired_version, confirmed_version, external_id, diff, lane, lease, lease_until,
-	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, correlation_id, updated_at`
+	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, needed, correlation_id, updated_at`
 
 // ProjectionsOf returns the projections of the entities, by entity and system.
 func ProjectionsOf(ctx context.Context, db DB, entityIDs []string) ([]*Projection, error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -110,4 +111,30 @@ func UnparkWaiting(ctx context.Context, db DB, system, entityID string) ([]Unwai
 		return nil, fmt.Errorf("store.UnparkWaiting: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unwaiting])
+}
+
+// Need notes that entities are needed in a system and returns those of which that was not known.
+func Need(ctx context.Context, db DB, system string, entityIDs []string) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: Need
+		INSERT INTO projections (entity_id, system, kind, status, error_code, error, needed)
+		SELECT e.id, $1, e.kind, 'parked', 'NEEDED', 'is needed there', true FROM entities e WHERE e.id = ANY($2) AND e.merged_into IS NULL ORDER BY e.id
+		ON CONFLICT (entity_id, system) DO UPDATE SET needed = true, updated_at = now(),
+			status = CASE WHEN projections.status = 'detached' THEN 'parked' ELSE projections.status END,
+			error_code = CASE WHEN projections.status = 'detached' THEN 'NEEDED' ELSE projections.error_code END
+			WHERE NOT projections.needed
+		RETURNING entity_id`, system, entityIDs)
+	if err != nil {
+		return nil, fmt.Errorf("store.Need: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Needed returns entities that were found to be needed in a system longer than the age ago and have not been settled since.
+func Needed(ctx context.Context, db DB, age time.Duration) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: Needed
+		SELECT DISTINCT entity_id FROM projections WHERE status = 'parked' AND error_code = 'NEEDED' AND updated_at < now() - $1::interval ORDER BY entity_id LIMIT 100`, age)
+	if err != nil {
+		return nil, fmt.Errorf("store.Needed: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

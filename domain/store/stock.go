@@ -129,8 +129,9 @@ func Promise(ctx context.Context, pool *pgxpool.Pool, document, location string,
 	return moved, err
 }
 
-// Restock books goods that came back with a credit note, once, and returns the levels that moved.
-func Restock(ctx context.Context, pool *pgxpool.Pool, creditNote, location string, goods map[string]decimal.Decimal, correlation string) (moved []string, err error) {
+// Restock books goods that came back with a credit note, once, and returns their levels. What was not sent moves nothing: that
+// it is noted is what Unsent goes by.
+func Restock(ctx context.Context, pool *pgxpool.Pool, creditNote, location string, goods map[string]decimal.Decimal, sent bool, correlation string) (moved []string, err error) {
 	defer domain.Wrap(&err, "store.Restock")
 	err = Transact(ctx, pool, func(tx pgx.Tx) error {
 		levels, err := levelsOf(ctx, tx, location, slices.Sorted(maps.Keys(goods)))
@@ -142,13 +143,27 @@ func Restock(ctx context.Context, pool *pgxpool.Pool, creditNote, location strin
 			if err := lockLevel(ctx, tx, levels[product]); err != nil {
 				return err
 			}
-			if err := move(ctx, tx, levels[product], MovedByRefund, goods[product], decimal.Zero, creditNote+"/"+product, creditNote, correlation); err != nil {
+			q := goods[product]
+			if !sent {
+				q = decimal.Zero
+			}
+			if err := move(ctx, tx, levels[product], MovedByRefund, q, decimal.Zero, creditNote+"/"+product, creditNote, correlation); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return moved, err
+}
+
+// Unsent returns those of the credit notes whose goods had not been sent when they were given back.
+func Unsent(ctx context.Context, db DB, creditNotes []string) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: Unsent
+		SELECT DISTINCT document FROM stock_movements WHERE document = ANY($1) AND reason = 'REFUND' AND on_hand = 0 AND committed = 0 ORDER BY document`, creditNotes)
+	if err != nil {
+		return nil, fmt.Errorf("store.Unsent: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // Book turns what the inventory reports of a level, its golden onHand and committed, into movements: what was moved here

@@ -23,19 +23,35 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Allocation() AllocationResolver
+	BasDocument() BasDocumentResolver
+	BasLabel() BasLabelResolver
+	BasLeftOut() BasLeftOutResolver
 	Case() CaseResolver
 	CaseEvent() CaseEventResolver
+	CreditNote() CreditNoteResolver
 	Customer() CustomerResolver
 	CustomerEvent() CustomerEventResolver
+	EntityEvent() EntityEventResolver
 	HistoryConnection() HistoryConnectionResolver
+	Invoice() InvoiceResolver
+	Line() LineResolver
+	Location() LocationResolver
 	Mutation() MutationResolver
+	Order() OrderResolver
+	Payment() PaymentResolver
 	Policy() PolicyResolver
+	Product() ProductResolver
 	Projection() ProjectionResolver
 	ProjectionEvent() ProjectionEventResolver
 	Query() QueryResolver
+	Quote() QuoteResolver
 	Record() RecordResolver
+	StockLevel() StockLevelResolver
+	StockMovement() StockMovementResolver
 	Subscription() SubscriptionResolver
 	System() SystemResolver
+	Unfinished() UnfinishedResolver
 }
 
 type DirectiveRoot struct {
@@ -66,21 +82,58 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddressInput", ec.unmarshalInputAddressInput),
+			graphql.NewInputUnmarshaler("AllocateCreditNoteInput", ec.unmarshalInputAllocateCreditNoteInput),
+			graphql.NewInputUnmarshaler("AllocationInput", ec.unmarshalInputAllocationInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
 			graphql.NewInputUnmarshaler("CaseFilter", ec.unmarshalInputCaseFilter),
 			graphql.NewInputUnmarshaler("ContactInput", ec.unmarshalInputContactInput),
+			graphql.NewInputUnmarshaler("CreateCreditNoteInput", ec.unmarshalInputCreateCreditNoteInput),
 			graphql.NewInputUnmarshaler("CreateCustomerInput", ec.unmarshalInputCreateCustomerInput),
+			graphql.NewInputUnmarshaler("CreateInvoiceInput", ec.unmarshalInputCreateInvoiceInput),
+			graphql.NewInputUnmarshaler("CreateLocationInput", ec.unmarshalInputCreateLocationInput),
+			graphql.NewInputUnmarshaler("CreateOrderInput", ec.unmarshalInputCreateOrderInput),
+			graphql.NewInputUnmarshaler("CreatePaymentInput", ec.unmarshalInputCreatePaymentInput),
+			graphql.NewInputUnmarshaler("CreateProductInput", ec.unmarshalInputCreateProductInput),
+			graphql.NewInputUnmarshaler("CreateQuoteInput", ec.unmarshalInputCreateQuoteInput),
+			graphql.NewInputUnmarshaler("CreateStockLevelInput", ec.unmarshalInputCreateStockLevelInput),
+			graphql.NewInputUnmarshaler("CreditNoteFilter", ec.unmarshalInputCreditNoteFilter),
+			graphql.NewInputUnmarshaler("CreditNoteInput", ec.unmarshalInputCreditNoteInput),
 			graphql.NewInputUnmarshaler("CustomFieldInput", ec.unmarshalInputCustomFieldInput),
 			graphql.NewInputUnmarshaler("CustomerFilter", ec.unmarshalInputCustomerFilter),
 			graphql.NewInputUnmarshaler("CustomerInput", ec.unmarshalInputCustomerInput),
 			graphql.NewInputUnmarshaler("CustomerOrder", ec.unmarshalInputCustomerOrder),
+			graphql.NewInputUnmarshaler("EntityOrder", ec.unmarshalInputEntityOrder),
+			graphql.NewInputUnmarshaler("InvoiceFilter", ec.unmarshalInputInvoiceFilter),
+			graphql.NewInputUnmarshaler("InvoiceInput", ec.unmarshalInputInvoiceInput),
+			graphql.NewInputUnmarshaler("LineInput", ec.unmarshalInputLineInput),
+			graphql.NewInputUnmarshaler("LocationFilter", ec.unmarshalInputLocationFilter),
+			graphql.NewInputUnmarshaler("LocationInput", ec.unmarshalInputLocationInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
+			graphql.NewInputUnmarshaler("OrderFilter", ec.unmarshalInputOrderFilter),
+			graphql.NewInputUnmarshaler("OrderInput", ec.unmarshalInputOrderInput),
+			graphql.NewInputUnmarshaler("PaymentFilter", ec.unmarshalInputPaymentFilter),
+			graphql.NewInputUnmarshaler("PaymentInput", ec.unmarshalInputPaymentInput),
 			graphql.NewInputUnmarshaler("PaymentTermsInput", ec.unmarshalInputPaymentTermsInput),
+			graphql.NewInputUnmarshaler("ProductFilter", ec.unmarshalInputProductFilter),
+			graphql.NewInputUnmarshaler("ProductInput", ec.unmarshalInputProductInput),
 			graphql.NewInputUnmarshaler("PublishPolicyInput", ec.unmarshalInputPublishPolicyInput),
+			graphql.NewInputUnmarshaler("QuoteFilter", ec.unmarshalInputQuoteFilter),
+			graphql.NewInputUnmarshaler("QuoteInput", ec.unmarshalInputQuoteInput),
 			graphql.NewInputUnmarshaler("ResolveCaseInput", ec.unmarshalInputResolveCaseInput),
 			graphql.NewInputUnmarshaler("RetryProjectionInput", ec.unmarshalInputRetryProjectionInput),
 			graphql.NewInputUnmarshaler("SetSystemModeInput", ec.unmarshalInputSetSystemModeInput),
+			graphql.NewInputUnmarshaler("StepInput", ec.unmarshalInputStepInput),
+			graphql.NewInputUnmarshaler("StockLevelFilter", ec.unmarshalInputStockLevelFilter),
+			graphql.NewInputUnmarshaler("StockLevelInput", ec.unmarshalInputStockLevelInput),
+			graphql.NewInputUnmarshaler("UpdateCreditNoteInput", ec.unmarshalInputUpdateCreditNoteInput),
 			graphql.NewInputUnmarshaler("UpdateCustomerInput", ec.unmarshalInputUpdateCustomerInput),
+			graphql.NewInputUnmarshaler("UpdateInvoiceInput", ec.unmarshalInputUpdateInvoiceInput),
+			graphql.NewInputUnmarshaler("UpdateLocationInput", ec.unmarshalInputUpdateLocationInput),
+			graphql.NewInputUnmarshaler("UpdateOrderInput", ec.unmarshalInputUpdateOrderInput),
+			graphql.NewInputUnmarshaler("UpdatePaymentInput", ec.unmarshalInputUpdatePaymentInput),
+			graphql.NewInputUnmarshaler("UpdateProductInput", ec.unmarshalInputUpdateProductInput),
+			graphql.NewInputUnmarshaler("UpdateQuoteInput", ec.unmarshalInputUpdateQuoteInput),
+			graphql.NewInputUnmarshaler("UpdateStockLevelInput", ec.unmarshalInputUpdateStockLevelInput),
 		)
 	}
 	first := true
@@ -174,6 +227,96 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../schema/bas.graphqls", Input: `extend type Query {
+  """
+  The sales side of a business activity statement, from canonical invoices and credit notes that are authorised or paid.
+  Amounts are in Australian dollars and are those of the documents' issuers; credit notes count negative.
+  """
+  basSummary(
+    "First day of the period."
+    from: Date!
+    "Last day of the period."
+    to: Date!
+    "When documents count."
+    basis: BasBasis!
+  ): BasSummary!
+}
+
+"When a document counts in a business activity statement."
+enum BasBasis {
+  "To the extent that it is paid or set off in the period."
+  CASH
+  "Whole, in the period of its date."
+  ACCRUAL
+}
+
+"The sales side of a business activity statement."
+type BasSummary {
+  "First day of the period."
+  from: Date!
+  "Last day of the period."
+  to: Date!
+  "When documents count."
+  basis: BasBasis!
+  "The labels, in the order of the form: G1, G2, G3, G4 and 1A."
+  labels: [BasLabel!]! @listSize(assumedSize: 5)
+  "Documents of the period that count nowhere because their figures cannot be used, at most 100; deal with these first."
+  leftOut: [BasLeftOut!]! @listSize(assumedSize: 5)
+}
+
+"One label of a statement."
+type BasLabel {
+  "` + "`" + `G1` + "`" + `, ` + "`" + `G2` + "`" + `, ` + "`" + `G3` + "`" + `, ` + "`" + `G4` + "`" + ` or ` + "`" + `1A` + "`" + `."
+  label: String!
+  "What it is: total sales, exports, other GST-free sales, input-taxed sales, GST on sales."
+  meaning: String!
+  "The amount, to the cent."
+  amount: Money!
+  "The amount as it is entered on the form: cents are dropped."
+  wholeDollars: Decimal!
+  "The documents behind it, in the order of their dates."
+  documents(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): BasDocumentConnection!
+}
+
+"A page of documents behind a label."
+type BasDocumentConnection {
+  "The documents with their cursors."
+  edges: [BasDocumentEdge!]!
+  "The documents."
+  nodes: [BasDocument!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A document in a page."
+type BasDocumentEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The document."
+  node: BasDocument!
+}
+
+"What one document adds to a label."
+type BasDocument {
+  "The invoice or credit note."
+  document: Entity
+  "What it adds, in Australian dollars; negative for a credit note."
+  amount: Money!
+}
+
+"A document whose figures cannot be used."
+type BasLeftOut {
+  "The invoice or credit note."
+  document: Entity
+  "What is wrong with it."
+  reason: String!
+}
+`, BuiltIn: false},
 	{Name: "../schema/base.graphqls", Input: `"A moment in time, RFC 3339, for example 2026-07-01T09:30:00+10:00. Datum answers in UTC."
 scalar Time
 
@@ -257,6 +400,10 @@ enum ErrorCode {
   NOT_READY
   "The API key does not verify."
   UNAUTHENTIC
+  "Of a projection: its system is in a dry run, so the write is recorded and not sent."
+  DRY_RUN
+  "Of a projection: it waits for other entities to be in its system."
+  WAITS
 }
 
 "Why a mutation was refused, wholly or for one field."
@@ -328,6 +475,8 @@ extend type Subscription {
     after: String
     "Only cases that concern this customer; all if absent."
     customerId: ID
+    "Only cases that concern this entity; all if absent."
+    entityId: ID
   ): CaseEvent!
 }
 
@@ -349,10 +498,14 @@ type Case implements Node {
   detail: JSON!
   "What can be decided: ` + "`" + `accept` + "`" + `, ` + "`" + `keep_ours` + "`" + `, ` + "`" + `same` + "`" + `, ` + "`" + `different` + "`" + `, ` + "`" + `retry` + "`" + `, ` + "`" + `create` + "`" + ` or ` + "`" + `ignore` + "`" + `."
   choices: [String!]!
-  "The customer concerned."
+  "The customer concerned, null if it is an entity of another kind."
   customer: Customer
   "The other customer of a possible duplicate."
   other: Customer
+  "The entity concerned."
+  entity: Entity
+  "The other entity of a possible duplicate."
+  otherEntity: Entity
   "The system concerned."
   system: String
   "The vendor's object concerned."
@@ -377,20 +530,24 @@ type Case implements Node {
 enum CaseKind {
   "An edit by a system that does not own the field, which the policy wants a person to decide."
   CONFLICT
-  "Two customers that look like one."
+  "Two entities that look like one."
   POSSIBLE_DUPLICATE
   "A vendor refused a write."
   REFUSED
   "A value cannot be used."
   INVALID_DATA
-  "A record of a system that may not create customers and that matches none."
+  "A record of a system that may not create such entities and that matches none."
   UNLINKED
   "A system must be authorised again."
   NEEDS_REAUTH
   "A vendor's objects have fields that the mapping does not know."
   DRIFT
+  "More would change at once than could be everyday business."
+  MASS_CHANGE
   "Work that keeps failing."
   STUCK
+  "A document that the flows cannot go on with: overpaid, oversold, edited after it was invoiced."
+  FLOW
 }
 
 "Whether a case is decided."
@@ -413,6 +570,8 @@ input CaseFilter {
   system: String
   "That concern this customer."
   customerId: ID
+  "That concern this entity."
+  entityId: ID
 }
 
 "A page of cases."
@@ -461,6 +620,241 @@ type CaseEvent {
   case: Case
 }
 `, BuiltIn: false},
+	{Name: "../schema/credit_note.graphqls", Input: `extend type Query {
+  "One credit note, null if there is none. The id of one that was merged away answers with the survivor."
+  creditNote("The credit note's id." id: ID!): CreditNote
+  "Credit notes, page by page."
+  creditNotes(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which credit notes; all if absent."
+    filter: CreditNoteFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): CreditNoteConnection!
+}
+
+extend type Mutation {
+  "Creates a credit note, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs a customer and lines; the totals are worked out."
+  createCreditNote("What to create." input: CreateCreditNoteInput!): CreditNotePayload! @requires(role: EDITOR)
+  "Changes fields of a credit note, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateCreditNote("What to change." input: UpdateCreditNoteInput!): CreditNotePayload! @requires(role: EDITOR)
+  "Authorises a credit note."
+  authoriseCreditNote("Which credit note." input: StepInput!): CreditNotePayload! @requires(role: EDITOR)
+  "Voids a credit note."
+  voidCreditNote("Which credit note." input: StepInput!): CreditNotePayload! @requires(role: EDITOR)
+  "Says what a credit note pays: sets its allocations, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  allocateCreditNote("Which credit note pays what." input: AllocateCreditNoteInput!): CreditNotePayload! @requires(role: EDITOR)
+}
+
+"What a customer is owed back. Lines and totals are positive; they take away from what is owed."
+type CreditNote implements Node & Entity {
+  "The global id, ` + "`" + `crn_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the credit note."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "The credit note's number, as people quote it."
+  number: String
+  "The customer."
+  customer: Customer
+  "How far it has come."
+  stage: CreditNoteStage
+  "Date of the credit note."
+  issueDate: Date
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines, in order."
+  lines: [Line!]! @listSize(assumedSize: 5)
+  "Sum of the lines without GST, as issued."
+  subtotal: Money
+  "GST, as issued."
+  taxTotal: Money
+  "What was added so that the total is round."
+  rounding: Money
+  "Subtotal, GST and rounding together."
+  total: Money
+  "How much is not set off or given back yet."
+  remainingCredit: Money
+  "The customer's or another system's reference."
+  reference: String
+  "Why it was given."
+  reason: String
+  "The invoice that it corrects."
+  invoice: Invoice
+  "The order that it corrects."
+  order: Order
+  "What the credit note pays, and how much of each."
+  allocations: [Allocation!]! @listSize(assumedSize: 3)
+  "Free text, several lines."
+  notes: String
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: Entity
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+
+  "Refunds of it, newest first, at most 100."
+  payments: [Payment!]! @listSize(assumedSize: 2)
+
+  "What each system has of this credit note."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the credit note, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this credit note."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this credit note."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"How far a credit note has come."
+enum CreditNoteStage {
+  "Being written."
+  DRAFT
+  "In force."
+  AUTHORISED
+  "All of it is set off or given back."
+  PAID
+  "Void: it never was in force."
+  VOIDED
+}
+
+"How much of a credit note pays what."
+input AllocateCreditNoteInput {
+  "The credit note."
+  id: ID!
+  "All its allocations; replaces the list."
+  allocations: [AllocationInput!]!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"Which credit notes. All conditions must hold."
+input CreditNoteFilter {
+  "Words found in number or reference, any case."
+  search: String
+  "With one of these numbers."
+  number: [String!]
+  "Of this customer."
+  customer: ID
+  "At one of these stages."
+  stage: [CreditNoteStage!]
+  "That corrects this invoice."
+  invoice: ID
+  "That corrects this order."
+  order: ID
+  "Made from this."
+  origin: ID
+  "Issued on or after this day."
+  from: Date
+  "Issued on or before this day."
+  until: Date
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of credit notes."
+type CreditNoteConnection {
+  "The credit notes with their cursors."
+  edges: [CreditNoteEdge!]!
+  "The credit notes."
+  nodes: [CreditNote!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A credit note in a page."
+type CreditNoteEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The credit note."
+  node: CreditNote!
+}
+
+"Fields of a credit note to write. One left out is not touched; null, or an empty list, clears it."
+input CreditNoteInput {
+  "The credit note's number, as people quote it."
+  number: String
+  "The customer."
+  customer: ID
+  "How far it has come."
+  stage: CreditNoteStage
+  "Date of the credit note."
+  issueDate: Date
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines; replaces them all."
+  lines: [LineInput!]
+  "The customer's or another system's reference."
+  reference: String
+  "Why it was given."
+  reason: String
+  "The invoice that it corrects."
+  invoice: ID
+  "The order that it corrects."
+  order: ID
+  "What the credit note pays, and how much of each; replaces them all."
+  allocations: [AllocationInput!]
+  "Free text, several lines."
+  notes: String
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: ID
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+}
+
+"What to create."
+input CreateCreditNoteInput {
+  "The credit note's fields."
+  values: CreditNoteInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateCreditNoteInput {
+  "The credit note."
+  id: ID!
+  "The fields to change."
+  values: CreditNoteInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of a credit note."
+type CreditNotePayload {
+  "The credit note as it now is; with CONFLICT the one that there is already; null if there is none."
+  creditNote: CreditNote
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../schema/customer.graphqls", Input: `extend type Query {
   "One customer, null if there is none. The id of a customer that was merged away answers with the survivor."
   customer("The customer's id." id: ID!): Customer
@@ -506,7 +900,7 @@ extend type Subscription {
 }
 
 "The canonical customer: each field has the value of the system that owns it."
-type Customer implements Node {
+type Customer implements Node & Entity {
   "The global id, ` + "`" + `cus_…` + "`" + `."
   id: ID!
   "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
@@ -563,6 +957,42 @@ type Customer implements Node {
   "Active or archived."
   status: CustomerStatus
 
+  "Its quotes, newest first."
+  quotes(
+    "Page size, at most 100."
+    first: Int = 10
+    "Cursor of the last edge of the page before."
+    after: String
+  ): QuoteConnection!
+  "Its orders, newest first."
+  orders(
+    "Page size, at most 100."
+    first: Int = 10
+    "Cursor of the last edge of the page before."
+    after: String
+  ): OrderConnection!
+  "Its invoices, newest first."
+  invoices(
+    "Page size, at most 100."
+    first: Int = 10
+    "Cursor of the last edge of the page before."
+    after: String
+  ): InvoiceConnection!
+  "Its credit notes, newest first."
+  creditNotes(
+    "Page size, at most 100."
+    first: Int = 10
+    "Cursor of the last edge of the page before."
+    after: String
+  ): CreditNoteConnection!
+  "Its payments, newest first."
+  payments(
+    "Page size, at most 100."
+    first: Int = 10
+    "Cursor of the last edge of the page before."
+    after: String
+  ): PaymentConnection!
+
   "What each system has of this customer."
   records: [Record!]! @listSize(assumedSize: 3)
   "Where each field's value comes from, and why."
@@ -583,7 +1013,7 @@ type Customer implements Node {
   ): HistoryConnection!
   "How level each system is with this customer."
   projections: [Projection!]! @listSize(assumedSize: 3)
-  "What a person must decide about this customer. Decided cases are found with ` + "`" + `cases(filter: {customerId: …, status: RESOLVED})` + "`" + `."
+  "What a person must decide about this customer. Decided cases are found with ` + "`" + `cases(filter: {entityId: …, status: RESOLVED})` + "`" + `."
   cases: [Case!]! @listSize(assumedSize: 2)
 }
 
@@ -683,7 +1113,7 @@ type CustomField {
 
 "Where a golden value comes from."
 type FieldProvenance {
-  "The field of the customer."
+  "The field."
   field: String!
   "The system whose value it is, null if nobody's or a person's."
   system: String
@@ -691,7 +1121,7 @@ type FieldProvenance {
   externalId: String
   "By which rule."
   rule: ProvenanceRule!
-  "The system that owns the field at the customer's lifecycle stage."
+  "The system that owns the field at this lifecycle stage."
   owner: String
   "Since when, null if unknown."
   since: Time
@@ -935,6 +1365,264 @@ type CustomerEvent {
   customer: Customer
 }
 `, BuiltIn: false},
+	{Name: "../schema/document.graphqls", Input: `"One line of a document. Amounts are in the document's currency."
+type Line {
+  "What the line is for."
+  kind: LineKind!
+  "The product, null if the line names none."
+  product: Product
+  "Stock-keeping unit, as the document says it."
+  sku: String
+  "Text, several lines."
+  description: String
+  "How many, at most 6 decimals."
+  quantity: Decimal
+  "Price of one, at most 6 decimals; with GST if the document's tax mode is INCLUSIVE."
+  unitPrice: Decimal
+  "Discount, per cent."
+  discountRate: Decimal
+  "Discount off the whole line."
+  discountAmount: Decimal
+  "GST treatment."
+  taxCode: TaxCode
+  "After discount, in the document's tax mode."
+  amount: Decimal
+  "GST of the line, as issued."
+  tax: Decimal
+  "Code of the revenue account."
+  account: String
+}
+
+"What a line is for."
+enum LineKind {
+  "Goods or a service."
+  ITEM
+  "Delivery."
+  SHIPPING
+  "A deduction."
+  DISCOUNT
+  "What makes the total round."
+  ROUNDING
+  "Words only."
+  TEXT
+}
+
+"One line of a document."
+input LineInput {
+  "What the line is for; goods or a service if absent."
+  kind: LineKind
+  "The product."
+  product: ID
+  "Stock-keeping unit."
+  sku: String
+  "Text, several lines."
+  description: String
+  "How many, at most 6 decimals; 1 if absent."
+  quantity: Decimal
+  "Price of one, at most 6 decimals; with GST if the document's tax mode is INCLUSIVE."
+  unitPrice: Decimal
+  "Discount, per cent."
+  discountRate: Decimal
+  "Discount off the whole line."
+  discountAmount: Decimal
+  "GST treatment; GST if absent."
+  taxCode: TaxCode
+  "After discount, in the document's tax mode; worked out if absent, refused if it does not come out."
+  amount: Decimal
+  "GST of the line; worked out if absent."
+  tax: Decimal
+  "Code of the revenue account."
+  account: String
+}
+
+"A part of a payment or credit note that pays a document, in the payment's currency."
+type Allocation {
+  "The invoice that is paid, null if it is a credit note."
+  invoice: Invoice
+  "The credit note that is given back, null if it is an invoice."
+  creditNote: CreditNote
+  "How much."
+  amount: Decimal!
+  "When."
+  date: Date
+}
+
+"A part of a payment or credit note that pays a document: ` + "`" + `invoice` + "`" + ` or ` + "`" + `creditNote` + "`" + `."
+input AllocationInput {
+  "The invoice that is paid."
+  invoice: ID
+  "The credit note that is given back."
+  creditNote: ID
+  "How much."
+  amount: Decimal!
+  "When."
+  date: Date
+}
+
+"Whether the prices of a document's lines are with GST."
+enum TaxMode {
+  "With GST."
+  INCLUSIVE
+  "Without GST."
+  EXCLUSIVE
+  "There is no GST in it."
+  NO_TAX
+}
+
+"How GST treats a line."
+enum TaxCode {
+  "Taxable sale, 10%."
+  GST
+  "GST-free sale."
+  GST_FREE
+  "Export."
+  EXPORT
+  "Input-taxed sale."
+  INPUT_TAXED
+  "Outside the activity statement."
+  OUT_OF_SCOPE
+  "Taxable purchase, 10%."
+  GST_PURCHASE
+  "Taxable capital purchase, 10%."
+  GST_CAPITAL
+  "GST-free purchase."
+  GST_FREE_PURCHASE
+  "GST-free capital purchase."
+  GST_FREE_CAPITAL
+  "Purchase for input-taxed sales."
+  INPUT_TAXED_PURCHASE
+  "GST on imports, as customs assessed it."
+  GST_ON_IMPORTS
+  "GST on capital imports, as customs assessed it."
+  GST_ON_CAPITAL_IMPORTS
+  "Purchase from a supplier who is not registered for GST."
+  UNREGISTERED_SUPPLIER
+  "Withheld because the supplier quotes no ABN."
+  NO_ABN_WITHHELD
+}
+`, BuiltIn: false},
+	{Name: "../schema/entity.graphqls", Input: `"A day without time or zone, for example 2026-03-31. Dates of documents are days of the business, never moments."
+scalar Date
+
+extend type Subscription {
+  "An entity's golden values changed: of every kind, or of those given."
+  entityChanged(
+    "Cursor of the last event seen."
+    after: String
+    "Only of these kinds; all if absent."
+    kinds: [EntityKind!]
+    "Only these entities; all if absent."
+    ids: [ID!]
+  ): EntityEvent!
+}
+
+"A canonical object: each field has the value of the system that owns it."
+interface Entity implements Node {
+  "The global id. Its prefix tells the kind."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew it."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+  "What each system has of it."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to it, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with it."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about it."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"Kinds of canonical objects."
+enum EntityKind {
+  "A customer."
+  CUSTOMER
+  "A product."
+  PRODUCT
+  "A location."
+  LOCATION
+  "How much of a product there is at a location."
+  STOCK_LEVEL
+  "A quote."
+  QUOTE
+  "An order."
+  ORDER
+  "An invoice."
+  INVOICE
+  "A credit note."
+  CREDIT_NOTE
+  "A payment."
+  PAYMENT
+}
+
+"The order of a list."
+input EntityOrder {
+  "By what."
+  field: EntityOrderField!
+  "Which way."
+  direction: Direction! = ASC
+}
+
+"What lists can be ordered by. What the kind does not have is refused with INVALID."
+enum EntityOrderField {
+  "When Datum first knew them."
+  CREATED_AT
+  "When a golden value last changed."
+  UPDATED_AT
+  "Name of products and locations, without regard to case; those without come first."
+  NAME
+  "SKU of products; those without come first."
+  SKU
+  "Number of documents, as text; those without come first."
+  NUMBER
+  "Date of documents; those without come first."
+  DATE
+  "Total of documents, or amount of payments; those without come first."
+  TOTAL
+}
+
+"A step of something's life: archive, authorise, void, cancel, ..."
+input StepInput {
+  "What takes it."
+  id: ID!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"An entity's golden values changed."
+type EntityEvent {
+  "Pass it as ` + "`" + `after` + "`" + ` to go on from here."
+  cursor: String!
+  "When it was committed."
+  at: Time!
+  "Ties together everything one cause led to."
+  correlationId: String
+  "Its kind."
+  kind: EntityKind!
+  "Its id."
+  id: ID!
+  "The entity as it is now, null if it no longer exists."
+  entity: Entity
+}
+`, BuiltIn: false},
 	{Name: "../schema/event.graphqls", Input: `extend type Query {
   "Past events in commit order, for a client that polls instead of subscribing."
   events(
@@ -980,9 +1668,9 @@ enum EventTopic {
 }
 `, BuiltIn: false},
 	{Name: "../schema/history.graphqls", Input: `extend type Query {
-  "What happened to a customer, newest first, and what its values were. Null if there is no such customer."
+  "What happened to an entity, newest first, and what its values were. Null if there is no such entity."
   history(
-    "The customer's id."
+    "The entity's id."
     id: ID!
     "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time. Now if absent."
     asOf: Time
@@ -1003,7 +1691,7 @@ type HistoryConnection {
   pageInfo: PageInfo!
   "The golden values as of the time asked for, by field; fields without a value are left out."
   values: JSON!
-  "The version as of the time asked for, 0 if the customer did not exist yet."
+  "The version as of the time asked for, 0 if the entity did not exist yet."
   version: Int!
 }
 
@@ -1019,7 +1707,7 @@ type HistoryEdge {
 type HistoryEntry {
   "Counts up; not a global id."
   id: ID!
-  "The customer's version that it led to."
+  "The entity's version that it led to."
   version: Int!
   "When."
   at: Time!
@@ -1047,6 +1735,844 @@ type HistoryEntry {
   correlationId: String
   "Why, in a person's words."
   note: String
+}
+`, BuiltIn: false},
+	{Name: "../schema/invoice.graphqls", Input: `extend type Query {
+  "One invoice, null if there is none. The id of one that was merged away answers with the survivor."
+  invoice("The invoice's id." id: ID!): Invoice
+  "Invoices, page by page."
+  invoices(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which invoices; all if absent."
+    filter: InvoiceFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): InvoiceConnection!
+}
+
+extend type Mutation {
+  "Creates an invoice, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs a customer and lines; the totals are worked out."
+  createInvoice("What to create." input: CreateInvoiceInput!): InvoicePayload! @requires(role: EDITOR)
+  "Changes fields of an invoice, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateInvoice("What to change." input: UpdateInvoiceInput!): InvoicePayload! @requires(role: EDITOR)
+  "Authorises an invoice: from then on it is owed, and belongs to whoever owns it at that stage."
+  authoriseInvoice("Which invoice." input: StepInput!): InvoicePayload! @requires(role: EDITOR)
+  "Voids an invoice. Its number is not used again."
+  voidInvoice("Which invoice." input: StepInput!): InvoicePayload! @requires(role: EDITOR)
+}
+
+"A tax invoice to a customer."
+type Invoice implements Node & Entity {
+  "The global id, ` + "`" + `inv_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the invoice."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "The invoice's number, as people quote it."
+  number: String
+  "The customer."
+  customer: Customer
+  "How far it has come."
+  stage: InvoiceStage
+  "Date of the invoice."
+  issueDate: Date
+  "When it falls due."
+  dueDate: Date
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines, in order."
+  lines: [Line!]! @listSize(assumedSize: 5)
+  "Sum of the lines without GST, as issued."
+  subtotal: Money
+  "GST, as issued."
+  taxTotal: Money
+  "What was added so that the total is round."
+  rounding: Money
+  "Subtotal, GST and rounding together."
+  total: Money
+  "How much of it is paid."
+  amountPaid: Money
+  "How much of it is set off by credit notes."
+  amountCredited: Money
+  "How much is still owed."
+  amountDue: Money
+  "The customer's or another system's reference."
+  reference: String
+  "Free text, several lines."
+  notes: String
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: Entity
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+
+  "Payments of it, newest first, at most 100."
+  payments: [Payment!]! @listSize(assumedSize: 2)
+  "Credit notes for it or set off against it, newest first, at most 100."
+  creditNotes: [CreditNote!]! @listSize(assumedSize: 2)
+
+  "What each system has of this invoice."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the invoice, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this invoice."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this invoice."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"How far an invoice has come."
+enum InvoiceStage {
+  "Being written; not owed yet."
+  DRAFT
+  "Waits for approval."
+  SUBMITTED
+  "Owed."
+  AUTHORISED
+  "Paid."
+  PAID
+  "Void: it never was owed."
+  VOIDED
+}
+
+"Which invoices. All conditions must hold."
+input InvoiceFilter {
+  "Words found in number or reference, any case."
+  search: String
+  "With one of these numbers."
+  number: [String!]
+  "Of this customer."
+  customer: ID
+  "With this reference."
+  reference: String
+  "At one of these stages."
+  stage: [InvoiceStage!]
+  "Due before this day."
+  dueBefore: Date
+  "Made from this."
+  origin: ID
+  "With a line of this product."
+  product: ID
+  "Issued on or after this day."
+  from: Date
+  "Issued on or before this day."
+  until: Date
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of invoices."
+type InvoiceConnection {
+  "The invoices with their cursors."
+  edges: [InvoiceEdge!]!
+  "The invoices."
+  nodes: [Invoice!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"An invoice in a page."
+type InvoiceEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The invoice."
+  node: Invoice!
+}
+
+"Fields of an invoice to write. One left out is not touched; null, or an empty list, clears it."
+input InvoiceInput {
+  "The invoice's number, as people quote it."
+  number: String
+  "The customer."
+  customer: ID
+  "How far it has come."
+  stage: InvoiceStage
+  "Date of the invoice."
+  issueDate: Date
+  "When it falls due."
+  dueDate: Date
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines; replaces them all."
+  lines: [LineInput!]
+  "The customer's or another system's reference."
+  reference: String
+  "Free text, several lines."
+  notes: String
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: ID
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+}
+
+"What to create."
+input CreateInvoiceInput {
+  "The invoice's fields."
+  values: InvoiceInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateInvoiceInput {
+  "The invoice."
+  id: ID!
+  "The fields to change."
+  values: InvoiceInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of an invoice."
+type InvoicePayload {
+  "The invoice as it now is; with CONFLICT the one that there is already; null if there is none."
+  invoice: Invoice
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/location.graphqls", Input: `extend type Query {
+  "One location, null if there is none. The id of one that was merged away answers with the survivor."
+  location("The location's id." id: ID!): Location
+  "Locations, page by page."
+  locations(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which locations; all if absent."
+    filter: LocationFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): LocationConnection!
+}
+
+extend type Mutation {
+  "Creates a location, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs a name or a code."
+  createLocation("What to create." input: CreateLocationInput!): LocationPayload! @requires(role: EDITOR)
+  "Changes fields of a location, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateLocation("What to change." input: UpdateLocationInput!): LocationPayload! @requires(role: EDITOR)
+  "Sets a location's status to ARCHIVED, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  archiveLocation("Which location." input: StepInput!): LocationPayload! @requires(role: EDITOR)
+}
+
+"A place where stock is kept or sold from."
+type Location implements Node & Entity {
+  "The global id, ` + "`" + `loc_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the location."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "Name."
+  name: String
+  "Short code."
+  code: String
+  "Where it is."
+  address: Address
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+  "Active or archived."
+  status: EntityStatus
+
+  "What is kept there, the newest level first."
+  stock(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): StockLevelConnection!
+
+  "What each system has of this location."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the location, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this location."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this location."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"Which locations. All conditions must hold."
+input LocationFilter {
+  "Words found in name or code, any case."
+  search: String
+  "With this code."
+  code: String
+  "Active or archived."
+  status: EntityStatus
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of locations."
+type LocationConnection {
+  "The locations with their cursors."
+  edges: [LocationEdge!]!
+  "The locations."
+  nodes: [Location!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A location in a page."
+type LocationEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The location."
+  node: Location!
+}
+
+"Fields of a location to write. One left out is not touched; null, or an empty list, clears it."
+input LocationInput {
+  "Name."
+  name: String
+  "Short code."
+  code: String
+  "Where it is."
+  address: AddressInput
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+  "Active or archived."
+  status: EntityStatus
+}
+
+"What to create."
+input CreateLocationInput {
+  "The location's fields."
+  values: LocationInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateLocationInput {
+  "The location."
+  id: ID!
+  "The fields to change."
+  values: LocationInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of a location."
+type LocationPayload {
+  "The location as it now is; with CONFLICT the one that there is already; null if there is none."
+  location: Location
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/order.graphqls", Input: `extend type Query {
+  "One order, null if there is none. The id of one that was merged away answers with the survivor."
+  order("The order's id." id: ID!): Order
+  "Orders, page by page."
+  orders(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which orders; all if absent."
+    filter: OrderFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): OrderConnection!
+}
+
+extend type Mutation {
+  "Creates an order, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs a customer and lines; the totals are worked out."
+  createOrder("What to create." input: CreateOrderInput!): OrderPayload! @requires(role: EDITOR)
+  "Changes fields of an order, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateOrder("What to change." input: UpdateOrderInput!): OrderPayload! @requires(role: EDITOR)
+  "Cancels an order."
+  cancelOrder("Which order." input: StepInput!): OrderPayload! @requires(role: EDITOR)
+}
+
+"What a customer has ordered."
+type Order implements Node & Entity {
+  "The global id, ` + "`" + `ord_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the order."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "The order's number, as people quote it."
+  number: String
+  "The customer."
+  customer: Customer
+  "How far it has come."
+  stage: OrderStage
+  "Whether it is paid."
+  paymentStatus: PaymentStatus
+  "Whether it is delivered."
+  fulfilmentStatus: FulfilmentStatus
+  "Date of the order."
+  orderDate: Date
+  "Where it is delivered from."
+  location: Location
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines, in order."
+  lines: [Line!]! @listSize(assumedSize: 5)
+  "Sum of the lines without GST, as issued."
+  subtotal: Money
+  "GST, as issued."
+  taxTotal: Money
+  "What was added so that the total is round."
+  rounding: Money
+  "Subtotal, GST and rounding together."
+  total: Money
+  "How much of it is paid."
+  amountPaid: Money
+  "How much was given back."
+  amountRefunded: Money
+  "The customer's or another system's reference."
+  reference: String
+  "E-mail address that the order was placed with."
+  email: String
+  "Where the invoice goes."
+  billingAddress: Address
+  "Where the goods go."
+  shippingAddress: Address
+  "Where it was placed: online, point of sale, ..."
+  channel: String
+  "Free text, several lines."
+  notes: String
+  "Labels, sorted."
+  tags: [String!]! @listSize(assumedSize: 3)
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: Entity
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+
+  "The invoice that was made from it, null if there is none."
+  invoice: Invoice
+  "Payments for it, newest first, at most 100."
+  payments: [Payment!]! @listSize(assumedSize: 2)
+  "Credit notes for it, newest first, at most 100."
+  creditNotes: [CreditNote!]! @listSize(assumedSize: 2)
+
+  "What each system has of this order."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the order, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this order."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this order."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"How far an order has come."
+enum OrderStage {
+  "Being put together."
+  DRAFT
+  "Placed."
+  CONFIRMED
+  "Will not be delivered."
+  CANCELLED
+  "Done with."
+  CLOSED
+}
+
+"Whether an order is paid."
+enum PaymentStatus {
+  "Nothing is paid."
+  UNPAID
+  "A part is paid."
+  PARTIALLY_PAID
+  "All is paid."
+  PAID
+  "A part was given back."
+  PARTIALLY_REFUNDED
+  "All was given back."
+  REFUNDED
+}
+
+"Whether an order is delivered."
+enum FulfilmentStatus {
+  "Nothing is delivered."
+  UNFULFILLED
+  "A part is delivered."
+  PARTIAL
+  "All is delivered."
+  FULFILLED
+}
+
+"Which orders. All conditions must hold."
+input OrderFilter {
+  "Words found in number, reference or e-mail address, any case."
+  search: String
+  "With one of these numbers."
+  number: [String!]
+  "Of this customer."
+  customer: ID
+  "Placed with this e-mail address."
+  email: String
+  "At one of these stages."
+  stage: [OrderStage!]
+  "With one of these."
+  paymentStatus: [PaymentStatus!]
+  "With one of these."
+  fulfilmentStatus: [FulfilmentStatus!]
+  "Placed there."
+  channel: String
+  "Delivered from this location."
+  location: ID
+  "With a line of this product."
+  product: ID
+  "Ordered on or after this day."
+  from: Date
+  "Ordered on or before this day."
+  until: Date
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of orders."
+type OrderConnection {
+  "The orders with their cursors."
+  edges: [OrderEdge!]!
+  "The orders."
+  nodes: [Order!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"An order in a page."
+type OrderEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The order."
+  node: Order!
+}
+
+"Fields of an order to write. One left out is not touched; null, or an empty list, clears it."
+input OrderInput {
+  "The order's number, as people quote it."
+  number: String
+  "The customer."
+  customer: ID
+  "How far it has come."
+  stage: OrderStage
+  "Whether it is paid."
+  paymentStatus: PaymentStatus
+  "Whether it is delivered."
+  fulfilmentStatus: FulfilmentStatus
+  "Date of the order."
+  orderDate: Date
+  "Where it is delivered from."
+  location: ID
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines; replaces them all."
+  lines: [LineInput!]
+  "The customer's or another system's reference."
+  reference: String
+  "E-mail address that the order was placed with."
+  email: String
+  "Where the invoice goes."
+  billingAddress: AddressInput
+  "Where the goods go."
+  shippingAddress: AddressInput
+  "Where it was placed: online, point of sale, ..."
+  channel: String
+  "Free text, several lines."
+  notes: String
+  "Labels; replaces them all."
+  tags: [String!]
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: ID
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+}
+
+"What to create."
+input CreateOrderInput {
+  "The order's fields."
+  values: OrderInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateOrderInput {
+  "The order."
+  id: ID!
+  "The fields to change."
+  values: OrderInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of an order."
+type OrderPayload {
+  "The order as it now is; with CONFLICT the one that there is already; null if there is none."
+  order: Order
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/payment.graphqls", Input: `extend type Query {
+  "One payment, null if there is none. The id of one that was merged away answers with the survivor."
+  payment("The payment's id." id: ID!): Payment
+  "Payments, page by page."
+  payments(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which payments; all if absent."
+    filter: PaymentFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): PaymentConnection!
+}
+
+extend type Mutation {
+  "Creates a payment, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs an amount and a date."
+  createPayment("What to create." input: CreatePaymentInput!): PaymentPayload! @requires(role: EDITOR)
+  "Changes fields of a payment, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updatePayment("What to change." input: UpdatePaymentInput!): PaymentPayload! @requires(role: EDITOR)
+  "Voids a payment: what it paid is owed again."
+  voidPayment("Which payment." input: StepInput!): PaymentPayload! @requires(role: EDITOR)
+}
+
+"Money received from a customer, or given back."
+type Payment implements Node & Entity {
+  "The global id, ` + "`" + `pay_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the payment."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "The customer."
+  customer: Customer
+  "Whether it counts."
+  stage: PaymentStage
+  "Received or given back."
+  direction: PaymentDirection
+  "When."
+  date: Date
+  "How much."
+  amount: Money
+  "How: card, bank transfer, cash, ..."
+  method: String
+  "The customer's or another system's reference."
+  reference: String
+  "Code of the bank account."
+  account: String
+  "The order that it is for."
+  order: Order
+  "What the payment pays, and how much of each."
+  allocations: [Allocation!]! @listSize(assumedSize: 3)
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: Entity
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+
+  "What each system has of this payment."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the payment, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this payment."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this payment."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"Whether a payment counts."
+enum PaymentStage {
+  "It counts."
+  AUTHORISED
+  "Void: it never was made."
+  VOIDED
+}
+
+"Which way the money went."
+enum PaymentDirection {
+  "From the customer."
+  RECEIVED
+  "Back to the customer."
+  REFUNDED
+}
+
+"Which payments. All conditions must hold."
+input PaymentFilter {
+  "Words found in the reference, any case."
+  search: String
+  "With this reference."
+  reference: String
+  "Of this customer."
+  customer: ID
+  "At this stage."
+  stage: PaymentStage
+  "Received or given back."
+  direction: PaymentDirection
+  "For this order."
+  order: ID
+  "That pays this invoice."
+  invoice: ID
+  "Made on or after this day."
+  from: Date
+  "Made on or before this day."
+  until: Date
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of payments."
+type PaymentConnection {
+  "The payments with their cursors."
+  edges: [PaymentEdge!]!
+  "The payments."
+  nodes: [Payment!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A payment in a page."
+type PaymentEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The payment."
+  node: Payment!
+}
+
+"Fields of a payment to write. One left out is not touched; null, or an empty list, clears it."
+input PaymentInput {
+  "The customer."
+  customer: ID
+  "Whether it counts."
+  stage: PaymentStage
+  "Received or given back."
+  direction: PaymentDirection
+  "When."
+  date: Date
+  "How much."
+  amount: MoneyInput
+  "How: card, bank transfer, cash, ..."
+  method: String
+  "The customer's or another system's reference."
+  reference: String
+  "Code of the bank account."
+  account: String
+  "The order that it is for."
+  order: ID
+  "What the payment pays, and how much of each; replaces them all."
+  allocations: [AllocationInput!]
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: ID
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+}
+
+"What to create."
+input CreatePaymentInput {
+  "The payment's fields."
+  values: PaymentInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdatePaymentInput {
+  "The payment."
+  id: ID!
+  "The fields to change."
+  values: PaymentInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of a payment."
+type PaymentPayload {
+  "The payment as it now is; with CONFLICT the one that there is already; null if there is none."
+  payment: Payment
+  "What was refused, and why."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../schema/policy.graphqls", Input: `extend type Query {
@@ -1078,7 +2604,7 @@ type Policy {
   "When."
   publishedAt: Time!
   "What it says for each field, defaults filled in."
-  rules("Only of this kind, for example ` + "`" + `Customer` + "`" + `." kind: String): [PolicyRule!]! @listSize(assumedSize: 22)
+  rules("Only of this kind, for example ` + "`" + `Customer` + "`" + `." kind: String): [PolicyRule!]! @listSize(assumedSize: 180)
 }
 
 "What the policy says for one field."
@@ -1147,6 +2673,658 @@ type PublishPolicyPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../schema/product.graphqls", Input: `extend type Query {
+  "One product, null if there is none. The id of one that was merged away answers with the survivor."
+  product("The product's id." id: ID!): Product
+  "Products, page by page."
+  products(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which products; all if absent."
+    filter: ProductFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): ProductConnection!
+}
+
+extend type Mutation {
+  "Creates a product, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs a SKU; there is one product for each."
+  createProduct("What to create." input: CreateProductInput!): ProductPayload! @requires(role: EDITOR)
+  "Changes fields of a product, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateProduct("What to change." input: UpdateProductInput!): ProductPayload! @requires(role: EDITOR)
+  "Sets a product's status to ARCHIVED, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  archiveProduct("Which product." input: StepInput!): ProductPayload! @requires(role: EDITOR)
+}
+
+"What is bought and sold: what has a stock-keeping unit of its own, so a variant and not a family of them."
+type Product implements Node & Entity {
+  "The global id, ` + "`" + `prd_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the product."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "Stock-keeping unit."
+  sku: String
+  "Name."
+  name: String
+  "What it is, several lines."
+  description: String
+  "Barcode: EAN, UPC or the business's own."
+  barcode: String
+  "Unit of measure: each, box, metre, ..."
+  unit: String
+  "Category or family."
+  category: String
+  "Brand."
+  brand: String
+  "Price it is sold at."
+  salePrice: Money
+  "Whether the sale price is with GST."
+  priceIncludesTax: Boolean
+  "Price it is bought at."
+  purchasePrice: Money
+  "GST treatment when it is sold."
+  salesTaxCode: TaxCode
+  "GST treatment when it is bought."
+  purchaseTaxCode: TaxCode
+  "Whether stock of it is counted."
+  trackStock: Boolean
+  "Weight of one, in kilograms."
+  weight: Decimal
+  "Code of the revenue account."
+  salesAccount: String
+  "Code of the expense or stock account."
+  purchaseAccount: String
+  "Labels, sorted."
+  tags: [String!]! @listSize(assumedSize: 3)
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+  "Active or archived."
+  status: EntityStatus
+
+  "How much there is at each location, at most 100 locations."
+  stock: [StockLevel!]! @listSize(assumedSize: 3)
+
+  "What each system has of this product."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the product, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this product."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this product."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"Whether something is in use."
+enum EntityStatus {
+  "In use."
+  ACTIVE
+  "Kept for the record."
+  ARCHIVED
+}
+
+"Which products. All conditions must hold."
+input ProductFilter {
+  "Words found in SKU, name or barcode, any case."
+  search: String
+  "With one of these SKUs."
+  sku: [String!]
+  "With this barcode."
+  barcode: String
+  "Of this category."
+  category: String
+  "Of this brand."
+  brand: String
+  "Active or archived."
+  status: EntityStatus
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of products."
+type ProductConnection {
+  "The products with their cursors."
+  edges: [ProductEdge!]!
+  "The products."
+  nodes: [Product!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A product in a page."
+type ProductEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The product."
+  node: Product!
+}
+
+"Fields of a product to write. One left out is not touched; null, or an empty list, clears it."
+input ProductInput {
+  "Stock-keeping unit."
+  sku: String
+  "Name."
+  name: String
+  "What it is, several lines."
+  description: String
+  "Barcode: EAN, UPC or the business's own."
+  barcode: String
+  "Unit of measure: each, box, metre, ..."
+  unit: String
+  "Category or family."
+  category: String
+  "Brand."
+  brand: String
+  "Price it is sold at."
+  salePrice: MoneyInput
+  "Whether the sale price is with GST."
+  priceIncludesTax: Boolean
+  "Price it is bought at."
+  purchasePrice: MoneyInput
+  "GST treatment when it is sold."
+  salesTaxCode: TaxCode
+  "GST treatment when it is bought."
+  purchaseTaxCode: TaxCode
+  "Whether stock of it is counted."
+  trackStock: Boolean
+  "Weight of one, in kilograms."
+  weight: Decimal
+  "Code of the revenue account."
+  salesAccount: String
+  "Code of the expense or stock account."
+  purchaseAccount: String
+  "Labels; replaces them all."
+  tags: [String!]
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+  "Active or archived."
+  status: EntityStatus
+}
+
+"What to create."
+input CreateProductInput {
+  "The product's fields."
+  values: ProductInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateProductInput {
+  "The product."
+  id: ID!
+  "The fields to change."
+  values: ProductInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of a product."
+type ProductPayload {
+  "The product as it now is; with CONFLICT the one that there is already; null if there is none."
+  product: Product
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/quote.graphqls", Input: `extend type Query {
+  "One quote, null if there is none. The id of one that was merged away answers with the survivor."
+  quote("The quote's id." id: ID!): Quote
+  "Quotes, page by page."
+  quotes(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which quotes; all if absent."
+    filter: QuoteFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): QuoteConnection!
+}
+
+extend type Mutation {
+  "Creates a quote, by the rules of ` + "`" + `createCustomer` + "`" + `. It needs a customer and lines; the totals are worked out."
+  createQuote("What to create." input: CreateQuoteInput!): QuotePayload! @requires(role: EDITOR)
+  "Changes fields of a quote, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateQuote("What to change." input: UpdateQuoteInput!): QuotePayload! @requires(role: EDITOR)
+  "Marks a quote as sent to the customer."
+  sendQuote("Which quote." input: StepInput!): QuotePayload! @requires(role: EDITOR)
+  "Marks a quote as accepted by the customer."
+  acceptQuote("Which quote." input: StepInput!): QuotePayload! @requires(role: EDITOR)
+  "Marks a quote as declined by the customer."
+  declineQuote("Which quote." input: StepInput!): QuotePayload! @requires(role: EDITOR)
+}
+
+"An offer to a customer. A deal of a CRM is one."
+type Quote implements Node & Entity {
+  "The global id, ` + "`" + `quo_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the quote."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "The quote's number, as people quote it."
+  number: String
+  "What it is about."
+  title: String
+  "The customer."
+  customer: Customer
+  "How far it has come."
+  stage: QuoteStage
+  "Whether what was made from it is paid."
+  paymentStatus: PaymentStatus
+  "Date of the quote."
+  issueDate: Date
+  "Until when it holds."
+  expiryDate: Date
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines, in order."
+  lines: [Line!]! @listSize(assumedSize: 5)
+  "Sum of the lines without GST, as issued."
+  subtotal: Money
+  "GST, as issued."
+  taxTotal: Money
+  "What was added so that the total is round."
+  rounding: Money
+  "Subtotal, GST and rounding together."
+  total: Money
+  "The customer's or another system's reference."
+  reference: String
+  "Free text, several lines."
+  notes: String
+  "Who looks after it."
+  salesOwner: String
+  "Labels, sorted."
+  tags: [String!]! @listSize(assumedSize: 3)
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: Entity
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+
+  "The invoice that was made from it, null if there is none."
+  invoice: Invoice
+
+  "What each system has of this quote."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the quote, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this quote."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this quote."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"How far a quote has come."
+enum QuoteStage {
+  "Being written."
+  DRAFT
+  "With the customer."
+  SENT
+  "The customer wants it."
+  ACCEPTED
+  "The customer does not want it."
+  DECLINED
+  "It no longer holds."
+  EXPIRED
+  "There is an invoice for it."
+  INVOICED
+}
+
+"Which quotes. All conditions must hold."
+input QuoteFilter {
+  "Words found in number, title or reference, any case."
+  search: String
+  "With one of these numbers."
+  number: [String!]
+  "Of this customer."
+  customer: ID
+  "At one of these stages."
+  stage: [QuoteStage!]
+  "With a line of this product."
+  product: ID
+  "Issued on or after this day."
+  from: Date
+  "Issued on or before this day."
+  until: Date
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of quotes."
+type QuoteConnection {
+  "The quotes with their cursors."
+  edges: [QuoteEdge!]!
+  "The quotes."
+  nodes: [Quote!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A quote in a page."
+type QuoteEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The quote."
+  node: Quote!
+}
+
+"Fields of a quote to write. One left out is not touched; null, or an empty list, clears it."
+input QuoteInput {
+  "The quote's number, as people quote it."
+  number: String
+  "What it is about."
+  title: String
+  "The customer."
+  customer: ID
+  "How far it has come."
+  stage: QuoteStage
+  "Whether what was made from it is paid."
+  paymentStatus: PaymentStatus
+  "Date of the quote."
+  issueDate: Date
+  "Until when it holds."
+  expiryDate: Date
+  "Currency, ISO 4217."
+  currency: String
+  "Whether the lines' prices are with GST."
+  taxMode: TaxMode
+  "The lines; replaces them all."
+  lines: [LineInput!]
+  "The customer's or another system's reference."
+  reference: String
+  "Free text, several lines."
+  notes: String
+  "Who looks after it."
+  salesOwner: String
+  "Labels; replaces them all."
+  tags: [String!]
+  "What it was made from: the order of an invoice. Nothing is made twice from the same."
+  origin: ID
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+}
+
+"What to create."
+input CreateQuoteInput {
+  "The quote's fields."
+  values: QuoteInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateQuoteInput {
+  "The quote."
+  id: ID!
+  "The fields to change."
+  values: QuoteInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of a quote."
+type QuotePayload {
+  "The quote as it now is; with CONFLICT the one that there is already; null if there is none."
+  quote: Quote
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/stock_level.graphqls", Input: `extend type Query {
+  "One stock level, null if there is none. The id of one that was merged away answers with the survivor."
+  stockLevel("The stock level's id." id: ID!): StockLevel
+  "Stock levels, page by page."
+  stockLevels(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which stock levels; all if absent."
+    filter: StockLevelFilter
+    "The order, newest first if absent."
+    orderBy: EntityOrder
+  ): StockLevelConnection!
+}
+
+extend type Mutation {
+  "Creates a stock level, by the rules of ` + "`" + `createCustomer` + "`" + `. There is one for each product and location."
+  createStockLevel("What to create." input: CreateStockLevelInput!): StockLevelPayload! @requires(role: EDITOR)
+  "Changes fields of a stock level, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  updateStockLevel("What to change." input: UpdateStockLevelInput!): StockLevelPayload! @requires(role: EDITOR)
+}
+
+"How much of one product there is at one location."
+type StockLevel implements Node & Entity {
+  "The global id, ` + "`" + `stk_…` + "`" + `."
+  id: ID!
+  "Grows by one with every golden change; for ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "When Datum first knew the stock level."
+  createdAt: Time!
+  "When a golden value last changed."
+  updatedAt: Time!
+
+  "The product."
+  product: Product
+  "The location."
+  location: Location
+  "How much is there."
+  onHand: Decimal
+  "How much of it is promised to orders."
+  committed: Decimal
+  "How much can still be sold."
+  available: Decimal
+  "How much is on its way."
+  incoming: Decimal
+  "The business's own fields, sorted by key."
+  customFields: [CustomField!]! @listSize(assumedSize: 5)
+
+  "What moved it, newest first. The sum of the movements is the level."
+  movements(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): StockMovementConnection!
+
+  "What each system has of this stock level."
+  records: [Record!]! @listSize(assumedSize: 3)
+  "Where each field's value comes from, and why."
+  provenance: [FieldProvenance!]! @listSize(assumedSize: 22)
+  "What looks wrong about the golden values and may be right."
+  warnings: [Issue!]! @listSize(assumedSize: 2)
+  "What happened to the stock level, newest first."
+  history(
+    "Only what happened up to this time; ` + "`" + `values` + "`" + ` are those of that time."
+    asOf: Time
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): HistoryConnection!
+  "How level each system is with this stock level."
+  projections: [Projection!]! @listSize(assumedSize: 3)
+  "What a person must decide about this stock level."
+  cases: [Case!]! @listSize(assumedSize: 2)
+}
+
+"Which stock levels. All conditions must hold."
+input StockLevelFilter {
+  "Of this product."
+  product: ID
+  "At this location."
+  location: ID
+  "With an open case, or without."
+  hasOpenCase: Boolean
+  "Golden values changed at or after this time."
+  updatedSince: Time
+}
+
+"A page of stock levels."
+type StockLevelConnection {
+  "The stock levels with their cursors."
+  edges: [StockLevelEdge!]!
+  "The stock levels."
+  nodes: [StockLevel!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A stock level in a page."
+type StockLevelEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The stock level."
+  node: StockLevel!
+}
+
+"Fields of a stock level to write. One left out is not touched; null, or an empty list, clears it."
+input StockLevelInput {
+  "The product."
+  product: ID
+  "The location."
+  location: ID
+  "How much is there."
+  onHand: Decimal
+  "How much of it is promised to orders."
+  committed: Decimal
+  "How much can still be sold."
+  available: Decimal
+  "How much is on its way."
+  incoming: Decimal
+  "The business's own fields; replaces them all."
+  customFields: [CustomFieldInput!]
+}
+
+"What to create."
+input CreateStockLevelInput {
+  "The stock level's fields."
+  values: StockLevelInput!
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What to change."
+input UpdateStockLevelInput {
+  "The stock level."
+  id: ID!
+  "The fields to change."
+  values: StockLevelInput!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"The answer to a mutation of a stock level."
+type StockLevelPayload {
+  "The stock level as it now is; with CONFLICT the one that there is already; null if there is none."
+  stockLevel: StockLevel
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"What moved stock. The same cause moves it once."
+type StockMovement {
+  "Counts up; not a global id."
+  id: ID!
+  "The level it moved."
+  level: StockLevel
+  "Why."
+  reason: StockMovementReason!
+  "How much more is there; negative if less."
+  onHand: Decimal!
+  "How much more is promised; negative if less."
+  committed: Decimal!
+  "What moved it, by the system's own id."
+  externalId: String!
+  "The order or credit note behind it."
+  document: Entity
+  "Who reported it, null for Datum."
+  system: String
+  "Ties together everything one cause led to."
+  correlationId: String
+  "When."
+  at: Time!
+}
+
+"Why stock moved."
+enum StockMovementReason {
+  "What was there when Datum first looked."
+  OPENING
+  "It was sold."
+  SALE
+  "It came back."
+  REFUND
+  "The order was cancelled."
+  CANCELLATION
+  "It was counted, lost or found."
+  ADJUSTMENT
+  "It was delivered."
+  FULFILMENT
+}
+
+"A page of stock movements."
+type StockMovementConnection {
+  "The movements with their cursors."
+  edges: [StockMovementEdge!]!
+  "The movements."
+  nodes: [StockMovement!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A stock movement in a page."
+type StockMovementEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The movement."
+  node: StockMovement!
+}
+`, BuiltIn: false},
 	{Name: "../schema/system.graphqls", Input: `extend type Query {
   "The connected systems, by name."
   systems: [System!]! @listSize(assumedSize: 5)
@@ -1168,6 +3346,8 @@ extend type Subscription {
     systems: [String!]
     "Only of this customer; all if absent."
     customerId: ID
+    "Only of this entity; all if absent."
+    entityId: ID
   ): ProjectionEvent!
   "A system's health: at once the present state, then every change, looked for every two seconds."
   systemHealth(
@@ -1302,13 +3482,15 @@ type Projection implements Node {
   id: ID!
   "The system."
   system: System!
-  "The customer."
+  "The customer, null if it is of an entity of another kind."
   customer: Customer
+  "The entity."
+  entity: Entity
   "How it stands."
   status: ProjectionStatus!
   "Counts how often there has been something to write."
   desiredVersion: Int!
-  "The version of the customer that the system was last level with."
+  "The version of the entity that the system was last level with."
   confirmedVersion: Int!
   "The vendor's id of the object, null if there is none yet."
   externalId: String
@@ -1404,6 +3586,132 @@ type SystemHealthEvent {
   health: SystemHealth!
 }
 `, BuiltIn: false},
+	{Name: "../schema/trace.graphqls", Input: `extend type Query {
+  """
+  One entity through every system, oldest first: what came in about it, what was decided, what was said to vendors, how each
+  system stands, and what people did. Signals and exchanges are kept for as long as operations says. Null if there is no such
+  entity.
+  """
+  trace(
+    "The entity's id."
+    id: ID!
+    "Page size, at most 100."
+    first: Int = 50
+    "Cursor of the last edge of the page before."
+    after: String
+  ): TraceConnection
+  """
+  What should be in a system by the policy and is not, longest waiting first, with the reason: entities that were never
+  written there, and records of a system that no entity stands for because they refer to objects that are not known.
+  """
+  unfinished(
+    "Only what has waited since before this time; all if absent."
+    olderThan: Time
+    "Only of this kind."
+    kind: EntityKind
+    "Only what is missing from this system, or waits in it."
+    system: String
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): UnfinishedConnection!
+}
+
+"A page of a trace."
+type TraceConnection {
+  "The steps with their cursors."
+  edges: [TraceEdge!]!
+  "The steps."
+  nodes: [TraceStep!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A step in a page."
+type TraceEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The step."
+  node: TraceStep!
+}
+
+"One thing that happened to an entity, anywhere."
+type TraceStep {
+  "When."
+  at: Time!
+  "What sort of thing."
+  kind: TraceKind!
+  "In one line."
+  title: String!
+  "The system concerned, null for Datum."
+  system: String
+  "Who, null if nobody is known."
+  actor: String
+  "Ties together everything one cause led to."
+  correlationId: String
+  "The rest of it, by name."
+  detail: JSON!
+}
+
+"What sort of thing a step of a trace is."
+enum TraceKind {
+  "Something was heard from a system."
+  SIGNAL
+  "Datum decided: a golden value changed, or somebody's edit was answered."
+  DECISION
+  "Something was asked of or told to a vendor."
+  EXCHANGE
+  "How a system now stands with the entity."
+  PROJECTION
+  "A person did something: a mutation, a decided case, a published policy."
+  PERSON
+  "A case was opened for a person to decide, or went away by itself."
+  CASE
+  "Stock moved."
+  MOVEMENT
+}
+
+"A page of unfinished things."
+type UnfinishedConnection {
+  "The things with their cursors."
+  edges: [UnfinishedEdge!]!
+  "The things."
+  nodes: [Unfinished!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"An unfinished thing in a page."
+type UnfinishedEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The thing."
+  node: Unfinished!
+}
+
+"Something that should be in a system and is not."
+type Unfinished {
+  "Its kind."
+  kind: EntityKind!
+  "The system that it is missing from; the one it waits in, for a record."
+  system: String!
+  "The entity, null for a record that none stands for."
+  entity: Entity
+  "The record that waits, null for an entity."
+  record: Record
+  "Since when."
+  since: Time!
+  "How it stands; PARKED for a record."
+  status: ProjectionStatus!
+  "Stable code of the reason, null if there is nothing wrong and it is only not done yet."
+  code: ErrorCode
+  "Why, for a person."
+  reason: String!
+  "The entities that must be in the system first."
+  waitsFor: [Entity!]! @listSize(assumedSize: 3)
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -1427,6 +3735,20 @@ func (ec *executionContext) childFields_Address(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Address", field.Name)
 }
 
+func (ec *executionContext) childFields_Allocation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "invoice":
+		return ec.fieldContext_Allocation_invoice(ctx, field)
+	case "creditNote":
+		return ec.fieldContext_Allocation_creditNote(ctx, field)
+	case "amount":
+		return ec.fieldContext_Allocation_amount(ctx, field)
+	case "date":
+		return ec.fieldContext_Allocation_date(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Allocation", field.Name)
+}
+
 func (ec *executionContext) childFields_ArchiveCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "customer":
@@ -1435,6 +3757,80 @@ func (ec *executionContext) childFields_ArchiveCustomerPayload(ctx context.Conte
 		return ec.fieldContext_ArchiveCustomerPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveCustomerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_BasDocument(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "document":
+		return ec.fieldContext_BasDocument_document(ctx, field)
+	case "amount":
+		return ec.fieldContext_BasDocument_amount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BasDocument", field.Name)
+}
+
+func (ec *executionContext) childFields_BasDocumentConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_BasDocumentConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_BasDocumentConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_BasDocumentConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BasDocumentConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_BasDocumentEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_BasDocumentEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_BasDocumentEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BasDocumentEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_BasLabel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "label":
+		return ec.fieldContext_BasLabel_label(ctx, field)
+	case "meaning":
+		return ec.fieldContext_BasLabel_meaning(ctx, field)
+	case "amount":
+		return ec.fieldContext_BasLabel_amount(ctx, field)
+	case "wholeDollars":
+		return ec.fieldContext_BasLabel_wholeDollars(ctx, field)
+	case "documents":
+		return ec.fieldContext_BasLabel_documents(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BasLabel", field.Name)
+}
+
+func (ec *executionContext) childFields_BasLeftOut(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "document":
+		return ec.fieldContext_BasLeftOut_document(ctx, field)
+	case "reason":
+		return ec.fieldContext_BasLeftOut_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BasLeftOut", field.Name)
+}
+
+func (ec *executionContext) childFields_BasSummary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_BasSummary_from(ctx, field)
+	case "to":
+		return ec.fieldContext_BasSummary_to(ctx, field)
+	case "basis":
+		return ec.fieldContext_BasSummary_basis(ctx, field)
+	case "labels":
+		return ec.fieldContext_BasSummary_labels(ctx, field)
+	case "leftOut":
+		return ec.fieldContext_BasSummary_leftOut(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BasSummary", field.Name)
 }
 
 func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1459,6 +3855,10 @@ func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.
 		return ec.fieldContext_Case_customer(ctx, field)
 	case "other":
 		return ec.fieldContext_Case_other(ctx, field)
+	case "entity":
+		return ec.fieldContext_Case_entity(ctx, field)
+	case "otherEntity":
+		return ec.fieldContext_Case_otherEntity(ctx, field)
 	case "system":
 		return ec.fieldContext_Case_system(ctx, field)
 	case "externalId":
@@ -1553,6 +3953,106 @@ func (ec *executionContext) childFields_CreateCustomerPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type CreateCustomerPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreditNote(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CreditNote_id(ctx, field)
+	case "version":
+		return ec.fieldContext_CreditNote_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CreditNote_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CreditNote_updatedAt(ctx, field)
+	case "number":
+		return ec.fieldContext_CreditNote_number(ctx, field)
+	case "customer":
+		return ec.fieldContext_CreditNote_customer(ctx, field)
+	case "stage":
+		return ec.fieldContext_CreditNote_stage(ctx, field)
+	case "issueDate":
+		return ec.fieldContext_CreditNote_issueDate(ctx, field)
+	case "currency":
+		return ec.fieldContext_CreditNote_currency(ctx, field)
+	case "taxMode":
+		return ec.fieldContext_CreditNote_taxMode(ctx, field)
+	case "lines":
+		return ec.fieldContext_CreditNote_lines(ctx, field)
+	case "subtotal":
+		return ec.fieldContext_CreditNote_subtotal(ctx, field)
+	case "taxTotal":
+		return ec.fieldContext_CreditNote_taxTotal(ctx, field)
+	case "rounding":
+		return ec.fieldContext_CreditNote_rounding(ctx, field)
+	case "total":
+		return ec.fieldContext_CreditNote_total(ctx, field)
+	case "remainingCredit":
+		return ec.fieldContext_CreditNote_remainingCredit(ctx, field)
+	case "reference":
+		return ec.fieldContext_CreditNote_reference(ctx, field)
+	case "reason":
+		return ec.fieldContext_CreditNote_reason(ctx, field)
+	case "invoice":
+		return ec.fieldContext_CreditNote_invoice(ctx, field)
+	case "order":
+		return ec.fieldContext_CreditNote_order(ctx, field)
+	case "allocations":
+		return ec.fieldContext_CreditNote_allocations(ctx, field)
+	case "notes":
+		return ec.fieldContext_CreditNote_notes(ctx, field)
+	case "origin":
+		return ec.fieldContext_CreditNote_origin(ctx, field)
+	case "customFields":
+		return ec.fieldContext_CreditNote_customFields(ctx, field)
+	case "payments":
+		return ec.fieldContext_CreditNote_payments(ctx, field)
+	case "records":
+		return ec.fieldContext_CreditNote_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_CreditNote_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_CreditNote_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_CreditNote_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_CreditNote_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_CreditNote_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreditNote", field.Name)
+}
+
+func (ec *executionContext) childFields_CreditNoteConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CreditNoteConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CreditNoteConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CreditNoteConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreditNoteConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CreditNoteEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CreditNoteEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CreditNoteEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreditNoteEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CreditNotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "creditNote":
+		return ec.fieldContext_CreditNotePayload_creditNote(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreditNotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreditNotePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CustomField(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "key":
@@ -1619,6 +4119,16 @@ func (ec *executionContext) childFields_Customer(ctx context.Context, field grap
 		return ec.fieldContext_Customer_customFields(ctx, field)
 	case "status":
 		return ec.fieldContext_Customer_status(ctx, field)
+	case "quotes":
+		return ec.fieldContext_Customer_quotes(ctx, field)
+	case "orders":
+		return ec.fieldContext_Customer_orders(ctx, field)
+	case "invoices":
+		return ec.fieldContext_Customer_invoices(ctx, field)
+	case "creditNotes":
+		return ec.fieldContext_Customer_creditNotes(ctx, field)
+	case "payments":
+		return ec.fieldContext_Customer_payments(ctx, field)
 	case "records":
 		return ec.fieldContext_Customer_records(ctx, field)
 	case "provenance":
@@ -1671,6 +4181,24 @@ func (ec *executionContext) childFields_CustomerEvent(ctx context.Context, field
 		return ec.fieldContext_CustomerEvent_customer(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_EntityEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_EntityEvent_cursor(ctx, field)
+	case "at":
+		return ec.fieldContext_EntityEvent_at(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_EntityEvent_correlationId(ctx, field)
+	case "kind":
+		return ec.fieldContext_EntityEvent_kind(ctx, field)
+	case "id":
+		return ec.fieldContext_EntityEvent_id(ctx, field)
+	case "entity":
+		return ec.fieldContext_EntityEvent_entity(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EntityEvent", field.Name)
 }
 
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1779,6 +4307,106 @@ func (ec *executionContext) childFields_HistoryEntry(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type HistoryEntry", field.Name)
 }
 
+func (ec *executionContext) childFields_Invoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Invoice_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Invoice_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Invoice_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Invoice_updatedAt(ctx, field)
+	case "number":
+		return ec.fieldContext_Invoice_number(ctx, field)
+	case "customer":
+		return ec.fieldContext_Invoice_customer(ctx, field)
+	case "stage":
+		return ec.fieldContext_Invoice_stage(ctx, field)
+	case "issueDate":
+		return ec.fieldContext_Invoice_issueDate(ctx, field)
+	case "dueDate":
+		return ec.fieldContext_Invoice_dueDate(ctx, field)
+	case "currency":
+		return ec.fieldContext_Invoice_currency(ctx, field)
+	case "taxMode":
+		return ec.fieldContext_Invoice_taxMode(ctx, field)
+	case "lines":
+		return ec.fieldContext_Invoice_lines(ctx, field)
+	case "subtotal":
+		return ec.fieldContext_Invoice_subtotal(ctx, field)
+	case "taxTotal":
+		return ec.fieldContext_Invoice_taxTotal(ctx, field)
+	case "rounding":
+		return ec.fieldContext_Invoice_rounding(ctx, field)
+	case "total":
+		return ec.fieldContext_Invoice_total(ctx, field)
+	case "amountPaid":
+		return ec.fieldContext_Invoice_amountPaid(ctx, field)
+	case "amountCredited":
+		return ec.fieldContext_Invoice_amountCredited(ctx, field)
+	case "amountDue":
+		return ec.fieldContext_Invoice_amountDue(ctx, field)
+	case "reference":
+		return ec.fieldContext_Invoice_reference(ctx, field)
+	case "notes":
+		return ec.fieldContext_Invoice_notes(ctx, field)
+	case "origin":
+		return ec.fieldContext_Invoice_origin(ctx, field)
+	case "customFields":
+		return ec.fieldContext_Invoice_customFields(ctx, field)
+	case "payments":
+		return ec.fieldContext_Invoice_payments(ctx, field)
+	case "creditNotes":
+		return ec.fieldContext_Invoice_creditNotes(ctx, field)
+	case "records":
+		return ec.fieldContext_Invoice_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_Invoice_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Invoice_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_Invoice_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_Invoice_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_Invoice_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Invoice", field.Name)
+}
+
+func (ec *executionContext) childFields_InvoiceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_InvoiceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_InvoiceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_InvoiceConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvoiceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_InvoiceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_InvoiceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_InvoiceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvoiceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_InvoicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "invoice":
+		return ec.fieldContext_InvoicePayload_invoice(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_InvoicePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvoicePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Issue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "field":
@@ -1795,6 +4423,106 @@ func (ec *executionContext) childFields_Issue(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Issue", field.Name)
 }
 
+func (ec *executionContext) childFields_Line(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Line_kind(ctx, field)
+	case "product":
+		return ec.fieldContext_Line_product(ctx, field)
+	case "sku":
+		return ec.fieldContext_Line_sku(ctx, field)
+	case "description":
+		return ec.fieldContext_Line_description(ctx, field)
+	case "quantity":
+		return ec.fieldContext_Line_quantity(ctx, field)
+	case "unitPrice":
+		return ec.fieldContext_Line_unitPrice(ctx, field)
+	case "discountRate":
+		return ec.fieldContext_Line_discountRate(ctx, field)
+	case "discountAmount":
+		return ec.fieldContext_Line_discountAmount(ctx, field)
+	case "taxCode":
+		return ec.fieldContext_Line_taxCode(ctx, field)
+	case "amount":
+		return ec.fieldContext_Line_amount(ctx, field)
+	case "tax":
+		return ec.fieldContext_Line_tax(ctx, field)
+	case "account":
+		return ec.fieldContext_Line_account(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Line", field.Name)
+}
+
+func (ec *executionContext) childFields_Location(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Location_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Location_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Location_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Location_updatedAt(ctx, field)
+	case "name":
+		return ec.fieldContext_Location_name(ctx, field)
+	case "code":
+		return ec.fieldContext_Location_code(ctx, field)
+	case "address":
+		return ec.fieldContext_Location_address(ctx, field)
+	case "customFields":
+		return ec.fieldContext_Location_customFields(ctx, field)
+	case "status":
+		return ec.fieldContext_Location_status(ctx, field)
+	case "stock":
+		return ec.fieldContext_Location_stock(ctx, field)
+	case "records":
+		return ec.fieldContext_Location_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_Location_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Location_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_Location_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_Location_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_Location_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Location", field.Name)
+}
+
+func (ec *executionContext) childFields_LocationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LocationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LocationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LocationConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LocationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LocationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LocationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LocationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LocationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LocationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "location":
+		return ec.fieldContext_LocationPayload_location(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_LocationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LocationPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "amount":
@@ -1803,6 +4531,120 @@ func (ec *executionContext) childFields_Money(ctx context.Context, field graphql
 		return ec.fieldContext_Money_currency(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Money", field.Name)
+}
+
+func (ec *executionContext) childFields_Order(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Order_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Order_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Order_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Order_updatedAt(ctx, field)
+	case "number":
+		return ec.fieldContext_Order_number(ctx, field)
+	case "customer":
+		return ec.fieldContext_Order_customer(ctx, field)
+	case "stage":
+		return ec.fieldContext_Order_stage(ctx, field)
+	case "paymentStatus":
+		return ec.fieldContext_Order_paymentStatus(ctx, field)
+	case "fulfilmentStatus":
+		return ec.fieldContext_Order_fulfilmentStatus(ctx, field)
+	case "orderDate":
+		return ec.fieldContext_Order_orderDate(ctx, field)
+	case "location":
+		return ec.fieldContext_Order_location(ctx, field)
+	case "currency":
+		return ec.fieldContext_Order_currency(ctx, field)
+	case "taxMode":
+		return ec.fieldContext_Order_taxMode(ctx, field)
+	case "lines":
+		return ec.fieldContext_Order_lines(ctx, field)
+	case "subtotal":
+		return ec.fieldContext_Order_subtotal(ctx, field)
+	case "taxTotal":
+		return ec.fieldContext_Order_taxTotal(ctx, field)
+	case "rounding":
+		return ec.fieldContext_Order_rounding(ctx, field)
+	case "total":
+		return ec.fieldContext_Order_total(ctx, field)
+	case "amountPaid":
+		return ec.fieldContext_Order_amountPaid(ctx, field)
+	case "amountRefunded":
+		return ec.fieldContext_Order_amountRefunded(ctx, field)
+	case "reference":
+		return ec.fieldContext_Order_reference(ctx, field)
+	case "email":
+		return ec.fieldContext_Order_email(ctx, field)
+	case "billingAddress":
+		return ec.fieldContext_Order_billingAddress(ctx, field)
+	case "shippingAddress":
+		return ec.fieldContext_Order_shippingAddress(ctx, field)
+	case "channel":
+		return ec.fieldContext_Order_channel(ctx, field)
+	case "notes":
+		return ec.fieldContext_Order_notes(ctx, field)
+	case "tags":
+		return ec.fieldContext_Order_tags(ctx, field)
+	case "origin":
+		return ec.fieldContext_Order_origin(ctx, field)
+	case "customFields":
+		return ec.fieldContext_Order_customFields(ctx, field)
+	case "invoice":
+		return ec.fieldContext_Order_invoice(ctx, field)
+	case "payments":
+		return ec.fieldContext_Order_payments(ctx, field)
+	case "creditNotes":
+		return ec.fieldContext_Order_creditNotes(ctx, field)
+	case "records":
+		return ec.fieldContext_Order_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_Order_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Order_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_Order_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_Order_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_Order_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_OrderConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_OrderConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_OrderConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_OrderEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_OrderEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "order":
+		return ec.fieldContext_OrderPayload_order(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_OrderPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1817,6 +4659,88 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Payment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Payment_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Payment_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Payment_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Payment_updatedAt(ctx, field)
+	case "customer":
+		return ec.fieldContext_Payment_customer(ctx, field)
+	case "stage":
+		return ec.fieldContext_Payment_stage(ctx, field)
+	case "direction":
+		return ec.fieldContext_Payment_direction(ctx, field)
+	case "date":
+		return ec.fieldContext_Payment_date(ctx, field)
+	case "amount":
+		return ec.fieldContext_Payment_amount(ctx, field)
+	case "method":
+		return ec.fieldContext_Payment_method(ctx, field)
+	case "reference":
+		return ec.fieldContext_Payment_reference(ctx, field)
+	case "account":
+		return ec.fieldContext_Payment_account(ctx, field)
+	case "order":
+		return ec.fieldContext_Payment_order(ctx, field)
+	case "allocations":
+		return ec.fieldContext_Payment_allocations(ctx, field)
+	case "origin":
+		return ec.fieldContext_Payment_origin(ctx, field)
+	case "customFields":
+		return ec.fieldContext_Payment_customFields(ctx, field)
+	case "records":
+		return ec.fieldContext_Payment_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_Payment_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Payment_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_Payment_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_Payment_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_Payment_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Payment", field.Name)
+}
+
+func (ec *executionContext) childFields_PaymentConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PaymentConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PaymentConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PaymentConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PaymentConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PaymentEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PaymentEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PaymentEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PaymentEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PaymentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "payment":
+		return ec.fieldContext_PaymentPayload_payment(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PaymentPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PaymentPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PaymentTerms(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1881,6 +4805,104 @@ func (ec *executionContext) childFields_PolicyRule(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type PolicyRule", field.Name)
 }
 
+func (ec *executionContext) childFields_Product(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Product_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Product_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Product_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Product_updatedAt(ctx, field)
+	case "sku":
+		return ec.fieldContext_Product_sku(ctx, field)
+	case "name":
+		return ec.fieldContext_Product_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Product_description(ctx, field)
+	case "barcode":
+		return ec.fieldContext_Product_barcode(ctx, field)
+	case "unit":
+		return ec.fieldContext_Product_unit(ctx, field)
+	case "category":
+		return ec.fieldContext_Product_category(ctx, field)
+	case "brand":
+		return ec.fieldContext_Product_brand(ctx, field)
+	case "salePrice":
+		return ec.fieldContext_Product_salePrice(ctx, field)
+	case "priceIncludesTax":
+		return ec.fieldContext_Product_priceIncludesTax(ctx, field)
+	case "purchasePrice":
+		return ec.fieldContext_Product_purchasePrice(ctx, field)
+	case "salesTaxCode":
+		return ec.fieldContext_Product_salesTaxCode(ctx, field)
+	case "purchaseTaxCode":
+		return ec.fieldContext_Product_purchaseTaxCode(ctx, field)
+	case "trackStock":
+		return ec.fieldContext_Product_trackStock(ctx, field)
+	case "weight":
+		return ec.fieldContext_Product_weight(ctx, field)
+	case "salesAccount":
+		return ec.fieldContext_Product_salesAccount(ctx, field)
+	case "purchaseAccount":
+		return ec.fieldContext_Product_purchaseAccount(ctx, field)
+	case "tags":
+		return ec.fieldContext_Product_tags(ctx, field)
+	case "customFields":
+		return ec.fieldContext_Product_customFields(ctx, field)
+	case "status":
+		return ec.fieldContext_Product_status(ctx, field)
+	case "stock":
+		return ec.fieldContext_Product_stock(ctx, field)
+	case "records":
+		return ec.fieldContext_Product_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_Product_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Product_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_Product_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_Product_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_Product_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Product", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ProductConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ProductConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ProductConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ProductEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ProductEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ProductPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "product":
+		return ec.fieldContext_ProductPayload_product(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ProductPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProductPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Projection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -1889,6 +4911,8 @@ func (ec *executionContext) childFields_Projection(ctx context.Context, field gr
 		return ec.fieldContext_Projection_system(ctx, field)
 	case "customer":
 		return ec.fieldContext_Projection_customer(ctx, field)
+	case "entity":
+		return ec.fieldContext_Projection_entity(ctx, field)
 	case "status":
 		return ec.fieldContext_Projection_status(ctx, field)
 	case "desiredVersion":
@@ -1947,6 +4971,106 @@ func (ec *executionContext) childFields_PublishPolicyPayload(ctx context.Context
 		return ec.fieldContext_PublishPolicyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PublishPolicyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Quote(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Quote_id(ctx, field)
+	case "version":
+		return ec.fieldContext_Quote_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Quote_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Quote_updatedAt(ctx, field)
+	case "number":
+		return ec.fieldContext_Quote_number(ctx, field)
+	case "title":
+		return ec.fieldContext_Quote_title(ctx, field)
+	case "customer":
+		return ec.fieldContext_Quote_customer(ctx, field)
+	case "stage":
+		return ec.fieldContext_Quote_stage(ctx, field)
+	case "paymentStatus":
+		return ec.fieldContext_Quote_paymentStatus(ctx, field)
+	case "issueDate":
+		return ec.fieldContext_Quote_issueDate(ctx, field)
+	case "expiryDate":
+		return ec.fieldContext_Quote_expiryDate(ctx, field)
+	case "currency":
+		return ec.fieldContext_Quote_currency(ctx, field)
+	case "taxMode":
+		return ec.fieldContext_Quote_taxMode(ctx, field)
+	case "lines":
+		return ec.fieldContext_Quote_lines(ctx, field)
+	case "subtotal":
+		return ec.fieldContext_Quote_subtotal(ctx, field)
+	case "taxTotal":
+		return ec.fieldContext_Quote_taxTotal(ctx, field)
+	case "rounding":
+		return ec.fieldContext_Quote_rounding(ctx, field)
+	case "total":
+		return ec.fieldContext_Quote_total(ctx, field)
+	case "reference":
+		return ec.fieldContext_Quote_reference(ctx, field)
+	case "notes":
+		return ec.fieldContext_Quote_notes(ctx, field)
+	case "salesOwner":
+		return ec.fieldContext_Quote_salesOwner(ctx, field)
+	case "tags":
+		return ec.fieldContext_Quote_tags(ctx, field)
+	case "origin":
+		return ec.fieldContext_Quote_origin(ctx, field)
+	case "customFields":
+		return ec.fieldContext_Quote_customFields(ctx, field)
+	case "invoice":
+		return ec.fieldContext_Quote_invoice(ctx, field)
+	case "records":
+		return ec.fieldContext_Quote_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_Quote_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_Quote_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_Quote_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_Quote_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_Quote_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Quote", field.Name)
+}
+
+func (ec *executionContext) childFields_QuoteConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_QuoteConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_QuoteConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_QuoteConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QuoteConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_QuoteEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_QuoteEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_QuoteEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QuoteEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_QuotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quote":
+		return ec.fieldContext_QuotePayload_quote(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_QuotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QuotePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Record(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2009,6 +5133,128 @@ func (ec *executionContext) childFields_SetSystemModePayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type SetSystemModePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_StockLevel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_StockLevel_id(ctx, field)
+	case "version":
+		return ec.fieldContext_StockLevel_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_StockLevel_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_StockLevel_updatedAt(ctx, field)
+	case "product":
+		return ec.fieldContext_StockLevel_product(ctx, field)
+	case "location":
+		return ec.fieldContext_StockLevel_location(ctx, field)
+	case "onHand":
+		return ec.fieldContext_StockLevel_onHand(ctx, field)
+	case "committed":
+		return ec.fieldContext_StockLevel_committed(ctx, field)
+	case "available":
+		return ec.fieldContext_StockLevel_available(ctx, field)
+	case "incoming":
+		return ec.fieldContext_StockLevel_incoming(ctx, field)
+	case "customFields":
+		return ec.fieldContext_StockLevel_customFields(ctx, field)
+	case "movements":
+		return ec.fieldContext_StockLevel_movements(ctx, field)
+	case "records":
+		return ec.fieldContext_StockLevel_records(ctx, field)
+	case "provenance":
+		return ec.fieldContext_StockLevel_provenance(ctx, field)
+	case "warnings":
+		return ec.fieldContext_StockLevel_warnings(ctx, field)
+	case "history":
+		return ec.fieldContext_StockLevel_history(ctx, field)
+	case "projections":
+		return ec.fieldContext_StockLevel_projections(ctx, field)
+	case "cases":
+		return ec.fieldContext_StockLevel_cases(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockLevel", field.Name)
+}
+
+func (ec *executionContext) childFields_StockLevelConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StockLevelConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_StockLevelConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StockLevelConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockLevelConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StockLevelEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_StockLevelEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_StockLevelEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockLevelEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_StockLevelPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stockLevel":
+		return ec.fieldContext_StockLevelPayload_stockLevel(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_StockLevelPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockLevelPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_StockMovement_id(ctx, field)
+	case "level":
+		return ec.fieldContext_StockMovement_level(ctx, field)
+	case "reason":
+		return ec.fieldContext_StockMovement_reason(ctx, field)
+	case "onHand":
+		return ec.fieldContext_StockMovement_onHand(ctx, field)
+	case "committed":
+		return ec.fieldContext_StockMovement_committed(ctx, field)
+	case "externalId":
+		return ec.fieldContext_StockMovement_externalId(ctx, field)
+	case "document":
+		return ec.fieldContext_StockMovement_document(ctx, field)
+	case "system":
+		return ec.fieldContext_StockMovement_system(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_StockMovement_correlationId(ctx, field)
+	case "at":
+		return ec.fieldContext_StockMovement_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovement", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovementConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StockMovementConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_StockMovementConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StockMovementConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovementConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StockMovementEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_StockMovementEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_StockMovementEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StockMovementEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_System(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2065,6 +5311,94 @@ func (ec *executionContext) childFields_SystemHealthEvent(ctx context.Context, f
 		return ec.fieldContext_SystemHealthEvent_health(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SystemHealthEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_TraceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TraceConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TraceConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TraceConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TraceConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TraceEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TraceEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TraceEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TraceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TraceStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_TraceStep_at(ctx, field)
+	case "kind":
+		return ec.fieldContext_TraceStep_kind(ctx, field)
+	case "title":
+		return ec.fieldContext_TraceStep_title(ctx, field)
+	case "system":
+		return ec.fieldContext_TraceStep_system(ctx, field)
+	case "actor":
+		return ec.fieldContext_TraceStep_actor(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_TraceStep_correlationId(ctx, field)
+	case "detail":
+		return ec.fieldContext_TraceStep_detail(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TraceStep", field.Name)
+}
+
+func (ec *executionContext) childFields_Unfinished(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Unfinished_kind(ctx, field)
+	case "system":
+		return ec.fieldContext_Unfinished_system(ctx, field)
+	case "entity":
+		return ec.fieldContext_Unfinished_entity(ctx, field)
+	case "record":
+		return ec.fieldContext_Unfinished_record(ctx, field)
+	case "since":
+		return ec.fieldContext_Unfinished_since(ctx, field)
+	case "status":
+		return ec.fieldContext_Unfinished_status(ctx, field)
+	case "code":
+		return ec.fieldContext_Unfinished_code(ctx, field)
+	case "reason":
+		return ec.fieldContext_Unfinished_reason(ctx, field)
+	case "waitsFor":
+		return ec.fieldContext_Unfinished_waitsFor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Unfinished", field.Name)
+}
+
+func (ec *executionContext) childFields_UnfinishedConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_UnfinishedConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_UnfinishedConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UnfinishedConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnfinishedConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UnfinishedEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_UnfinishedEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_UnfinishedEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnfinishedEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

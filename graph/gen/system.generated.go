@@ -22,6 +22,7 @@ import (
 type ProjectionResolver interface {
 	System(ctx context.Context, obj *model.Projection) (*model.System, error)
 	Customer(ctx context.Context, obj *model.Projection) (*model.Customer, error)
+	Entity(ctx context.Context, obj *model.Projection) (model.Entity, error)
 }
 type ProjectionEventResolver interface {
 	Projection(ctx context.Context, obj *model.ProjectionEvent) (*model.Projection, error)
@@ -240,6 +241,38 @@ func (ec *executionContext) fieldContext_Projection_customer(_ context.Context, 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Customer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Projection_entity(ctx context.Context, field graphql.CollectedField, obj *model.Projection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Projection_entity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Projection().Entity(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Entity) graphql.Marshaler {
+			return ec.marshalOEntity2datumᚋgraphᚋmodelᚐEntity(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Projection_entity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Projection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
 		},
 	}
 	return fc, nil
@@ -1765,6 +1798,12 @@ func (ec *executionContext) _Projection(ctx context.Context, sel ast.SelectionSe
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Projection_customer(ctx, field, obj)
 				})
+		case "entity":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Projection_entity(ctx, field, obj)
+				})
 		case "status":
 			out.Values[i] = ec._Projection_status(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -2477,6 +2516,13 @@ func (ec *executionContext) marshalOProjectionError2ᚖdatumᚋgraphᚋmodelᚐP
 		return graphql.Null
 	}
 	return ec._ProjectionError(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORecord2ᚖdatumᚋgraphᚋmodelᚐRecord(ctx context.Context, sel ast.SelectionSet, v *model.Record) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Record(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOSystem2ᚖdatumᚋgraphᚋmodelᚐSystem(ctx context.Context, sel ast.SelectionSet, v *model.System) graphql.Marshaler {

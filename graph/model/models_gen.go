@@ -16,6 +16,12 @@ import (
 	"datum/domain"
 )
 
+// A canonical object: each field has the value of the system that owns it.
+type Entity interface {
+	IsNode()
+	IsEntity()
+}
+
 // An object that can be fetched by its global id.
 type Node interface {
 	IsNode()
@@ -49,6 +55,42 @@ type AddressInput struct {
 	Country graphql.Omittable[*string] `json:"country,omitempty,omitzero"`
 }
 
+// How much of a credit note pays what.
+type AllocateCreditNoteInput struct {
+	// The credit note.
+	ID string `json:"id"`
+	// All its allocations; replaces the list.
+	Allocations []*AllocationInput `json:"allocations"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// A part of a payment or credit note that pays a document, in the payment's currency.
+type Allocation struct {
+	// How much.
+	Amount decimal.Decimal `json:"amount"`
+	// When.
+	Date *string `json:"date,omitempty,omitzero"`
+	// CreditNoteID is the credit note's id, empty if none.
+	CreditNoteID string `json:"creditNote"`
+	// InvoiceID is the invoice's id, empty if none.
+	InvoiceID string `json:"invoice"`
+}
+
+// A part of a payment or credit note that pays a document: `invoice` or `creditNote`.
+type AllocationInput struct {
+	// The invoice that is paid.
+	Invoice graphql.Omittable[*string] `json:"invoice,omitempty,omitzero"`
+	// The credit note that is given back.
+	CreditNote graphql.Omittable[*string] `json:"creditNote,omitempty,omitzero"`
+	// How much.
+	Amount decimal.Decimal `json:"amount"`
+	// When.
+	Date graphql.Omittable[*string] `json:"date,omitempty,omitzero"`
+}
+
 // What to archive.
 type ArchiveCustomerInput struct {
 	// The customer.
@@ -65,6 +107,68 @@ type ArchiveCustomerPayload struct {
 	Customer *Customer `json:"customer,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What one document adds to a label.
+type BasDocument struct {
+	// What it adds, in Australian dollars; negative for a credit note.
+	Amount *Money `json:"amount"`
+	// DocumentID is the document's id.
+	DocumentID string `json:"-"`
+}
+
+// A page of documents behind a label.
+type BasDocumentConnection struct {
+	// The documents with their cursors.
+	Edges []*BasDocumentEdge `json:"edges"`
+	// The documents.
+	Nodes []*BasDocument `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A document in a page.
+type BasDocumentEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The document.
+	Node *BasDocument `json:"node"`
+}
+
+// One label of a statement.
+type BasLabel struct {
+	// `G1`, `G2`, `G3`, `G4` or `1A`.
+	Label string `json:"label"`
+	// What it is: total sales, exports, other GST-free sales, input-taxed sales, GST on sales.
+	Meaning string `json:"meaning"`
+	// The amount, to the cent.
+	Amount *Money `json:"amount"`
+	// The amount as it is entered on the form: cents are dropped.
+	WholeDollars Exact `json:"wholeDollars"`
+	// Documents are all the documents behind it.
+	Documents []*BasDocument `json:"-"`
+}
+
+// A document whose figures cannot be used.
+type BasLeftOut struct {
+	// What is wrong with it.
+	Reason string `json:"reason"`
+	// DocumentID is the document's id.
+	DocumentID string `json:"-"`
+}
+
+// The sales side of a business activity statement.
+type BasSummary struct {
+	// First day of the period.
+	From string `json:"from"`
+	// Last day of the period.
+	To string `json:"to"`
+	// When documents count.
+	Basis BasBasis `json:"basis"`
+	// The labels, in the order of the form: G1, G2, G3, G4 and 1A.
+	Labels []*BasLabel `json:"labels"`
+	// Documents of the period that count nowhere because their figures cannot be used, at most 100; deal with these first.
+	LeftOut []*BasLeftOut `json:"leftOut"`
 }
 
 // Something a person must decide.
@@ -85,10 +189,6 @@ type Case struct {
 	Detail json.RawMessage `json:"detail"`
 	// What can be decided: `accept`, `keep_ours`, `same`, `different`, `retry`, `create` or `ignore`.
 	Choices []string `json:"choices"`
-	// The customer concerned.
-	Customer *Customer `json:"customer,omitempty,omitzero"`
-	// The other customer of a possible duplicate.
-	Other *Customer `json:"other,omitempty,omitzero"`
 	// The system concerned.
 	System *string `json:"system,omitempty,omitzero"`
 	// The vendor's object concerned.
@@ -141,8 +241,6 @@ type CaseEvent struct {
 	At time.Time `json:"at"`
 	// Ties together everything one cause led to.
 	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
-	// The case as it is now, null if it no longer exists.
-	Case *Case `json:"case,omitempty,omitzero"`
 	// CaseID is the case's id.
 	CaseID string `json:"-"`
 }
@@ -157,6 +255,8 @@ type CaseFilter struct {
 	System graphql.Omittable[*string] `json:"system,omitempty,omitzero"`
 	// That concern this customer.
 	CustomerID graphql.Omittable[*string] `json:"customerId,omitempty,omitzero"`
+	// That concern this entity.
+	EntityID graphql.Omittable[*string] `json:"entityId,omitempty,omitzero"`
 }
 
 // A person at a customer.
@@ -196,6 +296,14 @@ type CountedName struct {
 }
 
 // What to create.
+type CreateCreditNoteInput struct {
+	// The credit note's fields.
+	Values *CreditNoteInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
 type CreateCustomerInput struct {
 	// The customer's fields.
 	Values *CustomerInput `json:"values"`
@@ -207,6 +315,204 @@ type CreateCustomerInput struct {
 type CreateCustomerPayload struct {
 	// The new customer; with CONFLICT the one that there is already; null if it was refused for another reason.
 	Customer *Customer `json:"customer,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to create.
+type CreateInvoiceInput struct {
+	// The invoice's fields.
+	Values *InvoiceInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
+type CreateLocationInput struct {
+	// The location's fields.
+	Values *LocationInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
+type CreateOrderInput struct {
+	// The order's fields.
+	Values *OrderInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
+type CreatePaymentInput struct {
+	// The payment's fields.
+	Values *PaymentInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
+type CreateProductInput struct {
+	// The product's fields.
+	Values *ProductInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
+type CreateQuoteInput struct {
+	// The quote's fields.
+	Values *QuoteInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to create.
+type CreateStockLevelInput struct {
+	// The stock level's fields.
+	Values *StockLevelInput `json:"values"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What a customer is owed back. Lines and totals are positive; they take away from what is owed.
+type CreditNote struct {
+	// The global id, `crn_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the credit note.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// The credit note's number, as people quote it.
+	Number *string `json:"number,omitempty,omitzero"`
+	// How far it has come.
+	Stage *CreditNoteStage `json:"stage,omitempty,omitzero"`
+	// Date of the credit note.
+	IssueDate *string `json:"issueDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency *string `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode *TaxMode `json:"taxMode,omitempty,omitzero"`
+	// The lines, in order.
+	Lines []*Line `json:"lines"`
+	// Sum of the lines without GST, as issued.
+	Subtotal *Money `json:"subtotal,omitempty,omitzero"`
+	// GST, as issued.
+	TaxTotal *Money `json:"taxTotal,omitempty,omitzero"`
+	// What was added so that the total is round.
+	Rounding *Money `json:"rounding,omitempty,omitzero"`
+	// Subtotal, GST and rounding together.
+	Total *Money `json:"total,omitempty,omitzero"`
+	// How much is not set off or given back yet.
+	RemainingCredit *Money `json:"remainingCredit,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference *string `json:"reference,omitempty,omitzero"`
+	// Why it was given.
+	Reason *string `json:"reason,omitempty,omitzero"`
+	// What the credit note pays, and how much of each.
+	Allocations []*Allocation `json:"allocations"`
+	// Free text, several lines.
+	Notes *string `json:"notes,omitempty,omitzero"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// CustomerID is the customer's id, empty if none.
+	CustomerID string `json:"customer"`
+	// InvoiceID is the id of the invoice it corrects, empty if none.
+	InvoiceID string `json:"invoice"`
+	// OrderID is the id of the order it corrects, empty if none.
+	OrderID string `json:"order"`
+	// OriginID is the id of what it was made from, empty if none.
+	OriginID string `json:"origin"`
+}
+
+func (CreditNote) IsNode() {}
+
+func (CreditNote) IsEntity() {}
+
+// A page of credit notes.
+type CreditNoteConnection struct {
+	// The credit notes with their cursors.
+	Edges []*CreditNoteEdge `json:"edges"`
+	// The credit notes.
+	Nodes []*CreditNote `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A credit note in a page.
+type CreditNoteEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The credit note.
+	Node *CreditNote `json:"node"`
+}
+
+// Which credit notes. All conditions must hold.
+type CreditNoteFilter struct {
+	// Words found in number or reference, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With one of these numbers.
+	Number graphql.Omittable[[]string] `json:"number,omitempty,omitzero"`
+	// Of this customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// At one of these stages.
+	Stage graphql.Omittable[[]CreditNoteStage] `json:"stage,omitempty,omitzero"`
+	// That corrects this invoice.
+	Invoice graphql.Omittable[*string] `json:"invoice,omitempty,omitzero"`
+	// That corrects this order.
+	Order graphql.Omittable[*string] `json:"order,omitempty,omitzero"`
+	// Made from this.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// Issued on or after this day.
+	From graphql.Omittable[*string] `json:"from,omitempty,omitzero"`
+	// Issued on or before this day.
+	Until graphql.Omittable[*string] `json:"until,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of a credit note to write. One left out is not touched; null, or an empty list, clears it.
+type CreditNoteInput struct {
+	// The credit note's number, as people quote it.
+	Number graphql.Omittable[*string] `json:"number,omitempty,omitzero"`
+	// The customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// How far it has come.
+	Stage graphql.Omittable[*CreditNoteStage] `json:"stage,omitempty,omitzero"`
+	// Date of the credit note.
+	IssueDate graphql.Omittable[*string] `json:"issueDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency graphql.Omittable[*string] `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode graphql.Omittable[*TaxMode] `json:"taxMode,omitempty,omitzero"`
+	// The lines; replaces them all.
+	Lines graphql.Omittable[[]*LineInput] `json:"lines,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// Why it was given.
+	Reason graphql.Omittable[*string] `json:"reason,omitempty,omitzero"`
+	// The invoice that it corrects.
+	Invoice graphql.Omittable[*string] `json:"invoice,omitempty,omitzero"`
+	// The order that it corrects.
+	Order graphql.Omittable[*string] `json:"order,omitempty,omitzero"`
+	// What the credit note pays, and how much of each; replaces them all.
+	Allocations graphql.Omittable[[]*AllocationInput] `json:"allocations,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes graphql.Omittable[*string] `json:"notes,omitempty,omitzero"`
+	// What it was made from: the order of an invoice. Nothing is made twice from the same.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+}
+
+// The answer to a mutation of a credit note.
+type CreditNotePayload struct {
+	// The credit note as it now is; with CONFLICT the one that there is already; null if there is none.
+	CreditNote *CreditNote `json:"creditNote,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -237,8 +543,6 @@ type Customer struct {
 	CreatedAt time.Time `json:"createdAt"`
 	// When a golden value last changed.
 	UpdatedAt time.Time `json:"updatedAt"`
-	// What people call the customer: trading name, else legal name, else e-mail address.
-	DisplayName string `json:"displayName"`
 	// Business or person.
 	Kind *CustomerKind `json:"kind,omitempty,omitzero"`
 	// Registered name.
@@ -283,22 +587,11 @@ type Customer struct {
 	CustomFields []*CustomField `json:"customFields"`
 	// Active or archived.
 	Status *CustomerStatus `json:"status,omitempty,omitzero"`
-	// What each system has of this customer.
-	Records []*Record `json:"records"`
-	// Where each field's value comes from, and why.
-	Provenance []*FieldProvenance `json:"provenance"`
-	// What looks wrong about the golden values and may be right: a postcode of another state, a telephone number that is kept
-	// as it was typed, GST registration without an ABN.
-	Warnings []*Issue `json:"warnings"`
-	// What happened to the customer, newest first.
-	History *HistoryConnection `json:"history"`
-	// How level each system is with this customer.
-	Projections []*Projection `json:"projections"`
-	// What a person must decide about this customer. Decided cases are found with `cases(filter: {customerId: …, status: RESOLVED})`.
-	Cases []*Case `json:"cases"`
 }
 
 func (Customer) IsNode() {}
+
+func (Customer) IsEntity() {}
 
 // A page of customers.
 type CustomerConnection struct {
@@ -328,8 +621,6 @@ type CustomerEvent struct {
 	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
 	// The customer's id.
 	CustomerID string `json:"customerId"`
-	// The customer as it is now, null if it no longer exists.
-	Customer *Customer `json:"customer,omitempty,omitzero"`
 }
 
 // Which customers. All conditions must hold.
@@ -410,6 +701,28 @@ type CustomerOrder struct {
 	Direction Direction `json:"direction"`
 }
 
+// An entity's golden values changed.
+type EntityEvent struct {
+	// Pass it as `after` to go on from here.
+	Cursor string `json:"cursor"`
+	// When it was committed.
+	At time.Time `json:"at"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// Its kind.
+	Kind EntityKind `json:"kind"`
+	// Its id.
+	ID string `json:"id"`
+}
+
+// The order of a list.
+type EntityOrder struct {
+	// By what.
+	Field EntityOrderField `json:"field"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
 // Something changed.
 type Event struct {
 	// Pass it as `after` to go on from here.
@@ -434,7 +747,7 @@ type EventPage struct {
 
 // Where a golden value comes from.
 type FieldProvenance struct {
-	// The field of the customer.
+	// The field.
 	Field string `json:"field"`
 	// The system whose value it is, null if nobody's or a person's.
 	System *string `json:"system,omitempty,omitzero"`
@@ -442,7 +755,7 @@ type FieldProvenance struct {
 	ExternalID *string `json:"externalId,omitempty,omitzero"`
 	// By which rule.
 	Rule ProvenanceRule `json:"rule"`
-	// The system that owns the field at the customer's lifecycle stage.
+	// The system that owns the field at this lifecycle stage.
 	Owner *string `json:"owner,omitempty,omitzero"`
 	// Since when, null if unknown.
 	Since *time.Time `json:"since,omitempty,omitzero"`
@@ -456,10 +769,6 @@ type HistoryConnection struct {
 	Nodes []*HistoryEntry `json:"nodes"`
 	// Where the page stands.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// The golden values as of the time asked for, by field; fields without a value are left out.
-	Values json.RawMessage `json:"values"`
-	// The version as of the time asked for, 0 if the customer did not exist yet.
-	Version int `json:"version"`
 	// AsOf is the time asked for, nil for now.
 	AsOf *time.Time `json:"-"`
 	// EntityID is the entity's id.
@@ -478,7 +787,7 @@ type HistoryEdge struct {
 type HistoryEntry struct {
 	// Counts up; not a global id.
 	ID string `json:"id"`
-	// The customer's version that it led to.
+	// The entity's version that it led to.
 	Version int `json:"version"`
 	// When.
 	At time.Time `json:"at"`
@@ -508,6 +817,142 @@ type HistoryEntry struct {
 	Note *string `json:"note,omitempty,omitzero"`
 }
 
+// A tax invoice to a customer.
+type Invoice struct {
+	// The global id, `inv_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the invoice.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// The invoice's number, as people quote it.
+	Number *string `json:"number,omitempty,omitzero"`
+	// How far it has come.
+	Stage *InvoiceStage `json:"stage,omitempty,omitzero"`
+	// Date of the invoice.
+	IssueDate *string `json:"issueDate,omitempty,omitzero"`
+	// When it falls due.
+	DueDate *string `json:"dueDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency *string `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode *TaxMode `json:"taxMode,omitempty,omitzero"`
+	// The lines, in order.
+	Lines []*Line `json:"lines"`
+	// Sum of the lines without GST, as issued.
+	Subtotal *Money `json:"subtotal,omitempty,omitzero"`
+	// GST, as issued.
+	TaxTotal *Money `json:"taxTotal,omitempty,omitzero"`
+	// What was added so that the total is round.
+	Rounding *Money `json:"rounding,omitempty,omitzero"`
+	// Subtotal, GST and rounding together.
+	Total *Money `json:"total,omitempty,omitzero"`
+	// How much of it is paid.
+	AmountPaid *Money `json:"amountPaid,omitempty,omitzero"`
+	// How much of it is set off by credit notes.
+	AmountCredited *Money `json:"amountCredited,omitempty,omitzero"`
+	// How much is still owed.
+	AmountDue *Money `json:"amountDue,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference *string `json:"reference,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes *string `json:"notes,omitempty,omitzero"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// CustomerID is the customer's id, empty if none.
+	CustomerID string `json:"customer"`
+	// OriginID is the id of what it was made from, empty if none.
+	OriginID string `json:"origin"`
+}
+
+func (Invoice) IsNode() {}
+
+func (Invoice) IsEntity() {}
+
+// A page of invoices.
+type InvoiceConnection struct {
+	// The invoices with their cursors.
+	Edges []*InvoiceEdge `json:"edges"`
+	// The invoices.
+	Nodes []*Invoice `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An invoice in a page.
+type InvoiceEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The invoice.
+	Node *Invoice `json:"node"`
+}
+
+// Which invoices. All conditions must hold.
+type InvoiceFilter struct {
+	// Words found in number or reference, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With one of these numbers.
+	Number graphql.Omittable[[]string] `json:"number,omitempty,omitzero"`
+	// Of this customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// With this reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// At one of these stages.
+	Stage graphql.Omittable[[]InvoiceStage] `json:"stage,omitempty,omitzero"`
+	// Due before this day.
+	DueBefore graphql.Omittable[*string] `json:"dueBefore,omitempty,omitzero"`
+	// Made from this.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// With a line of this product.
+	Product graphql.Omittable[*string] `json:"product,omitempty,omitzero"`
+	// Issued on or after this day.
+	From graphql.Omittable[*string] `json:"from,omitempty,omitzero"`
+	// Issued on or before this day.
+	Until graphql.Omittable[*string] `json:"until,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of an invoice to write. One left out is not touched; null, or an empty list, clears it.
+type InvoiceInput struct {
+	// The invoice's number, as people quote it.
+	Number graphql.Omittable[*string] `json:"number,omitempty,omitzero"`
+	// The customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// How far it has come.
+	Stage graphql.Omittable[*InvoiceStage] `json:"stage,omitempty,omitzero"`
+	// Date of the invoice.
+	IssueDate graphql.Omittable[*string] `json:"issueDate,omitempty,omitzero"`
+	// When it falls due.
+	DueDate graphql.Omittable[*string] `json:"dueDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency graphql.Omittable[*string] `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode graphql.Omittable[*TaxMode] `json:"taxMode,omitempty,omitzero"`
+	// The lines; replaces them all.
+	Lines graphql.Omittable[[]*LineInput] `json:"lines,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes graphql.Omittable[*string] `json:"notes,omitempty,omitzero"`
+	// What it was made from: the order of an invoice. Nothing is made twice from the same.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+}
+
+// The answer to a mutation of an invoice.
+type InvoicePayload struct {
+	// The invoice as it now is; with CONFLICT the one that there is already; null if there is none.
+	Invoice *Invoice `json:"invoice,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A value of a record that is not usable as it stands.
 type Issue struct {
 	// The canonical field, null if the whole object is concerned.
@@ -520,6 +965,142 @@ type Issue struct {
 	Value *string `json:"value,omitempty,omitzero"`
 	// Whether it is only shown, or opens a case.
 	Severity IssueSeverity `json:"severity"`
+}
+
+// One line of a document. Amounts are in the document's currency.
+type Line struct {
+	// What the line is for.
+	Kind LineKind `json:"kind"`
+	// Stock-keeping unit, as the document says it.
+	Sku *string `json:"sku,omitempty,omitzero"`
+	// Text, several lines.
+	Description *string `json:"description,omitempty,omitzero"`
+	// How many, at most 6 decimals.
+	Quantity *Exact `json:"quantity,omitempty,omitzero"`
+	// Price of one, at most 6 decimals; with GST if the document's tax mode is INCLUSIVE.
+	UnitPrice *Exact `json:"unitPrice,omitempty,omitzero"`
+	// Discount, per cent.
+	DiscountRate *Exact `json:"discountRate,omitempty,omitzero"`
+	// Discount off the whole line.
+	DiscountAmount *decimal.Decimal `json:"discountAmount,omitempty,omitzero"`
+	// GST treatment.
+	TaxCode *TaxCode `json:"taxCode,omitempty,omitzero"`
+	// After discount, in the document's tax mode.
+	Amount *decimal.Decimal `json:"amount,omitempty,omitzero"`
+	// GST of the line, as issued.
+	Tax *decimal.Decimal `json:"tax,omitempty,omitzero"`
+	// Code of the revenue account.
+	Account *string `json:"account,omitempty,omitzero"`
+	// ProductID is the product's id, empty if none.
+	ProductID string `json:"product"`
+}
+
+// One line of a document.
+type LineInput struct {
+	// What the line is for; goods or a service if absent.
+	Kind graphql.Omittable[*LineKind] `json:"kind,omitempty,omitzero"`
+	// The product.
+	Product graphql.Omittable[*string] `json:"product,omitempty,omitzero"`
+	// Stock-keeping unit.
+	Sku graphql.Omittable[*string] `json:"sku,omitempty,omitzero"`
+	// Text, several lines.
+	Description graphql.Omittable[*string] `json:"description,omitempty,omitzero"`
+	// How many, at most 6 decimals; 1 if absent.
+	Quantity graphql.Omittable[*decimal.Decimal] `json:"quantity,omitempty,omitzero"`
+	// Price of one, at most 6 decimals; with GST if the document's tax mode is INCLUSIVE.
+	UnitPrice graphql.Omittable[*decimal.Decimal] `json:"unitPrice,omitempty,omitzero"`
+	// Discount, per cent.
+	DiscountRate graphql.Omittable[*decimal.Decimal] `json:"discountRate,omitempty,omitzero"`
+	// Discount off the whole line.
+	DiscountAmount graphql.Omittable[*decimal.Decimal] `json:"discountAmount,omitempty,omitzero"`
+	// GST treatment; GST if absent.
+	TaxCode graphql.Omittable[*TaxCode] `json:"taxCode,omitempty,omitzero"`
+	// After discount, in the document's tax mode; worked out if absent, refused if it does not come out.
+	Amount graphql.Omittable[*decimal.Decimal] `json:"amount,omitempty,omitzero"`
+	// GST of the line; worked out if absent.
+	Tax graphql.Omittable[*decimal.Decimal] `json:"tax,omitempty,omitzero"`
+	// Code of the revenue account.
+	Account graphql.Omittable[*string] `json:"account,omitempty,omitzero"`
+}
+
+// A place where stock is kept or sold from.
+type Location struct {
+	// The global id, `loc_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the location.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// Name.
+	Name *string `json:"name,omitempty,omitzero"`
+	// Short code.
+	Code *string `json:"code,omitempty,omitzero"`
+	// Where it is.
+	Address *Address `json:"address,omitempty,omitzero"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// Active or archived.
+	Status *EntityStatus `json:"status,omitempty,omitzero"`
+}
+
+func (Location) IsNode() {}
+
+func (Location) IsEntity() {}
+
+// A page of locations.
+type LocationConnection struct {
+	// The locations with their cursors.
+	Edges []*LocationEdge `json:"edges"`
+	// The locations.
+	Nodes []*Location `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A location in a page.
+type LocationEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The location.
+	Node *Location `json:"node"`
+}
+
+// Which locations. All conditions must hold.
+type LocationFilter struct {
+	// Words found in name or code, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With this code.
+	Code graphql.Omittable[*string] `json:"code,omitempty,omitzero"`
+	// Active or archived.
+	Status graphql.Omittable[*EntityStatus] `json:"status,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of a location to write. One left out is not touched; null, or an empty list, clears it.
+type LocationInput struct {
+	// Name.
+	Name graphql.Omittable[*string] `json:"name,omitempty,omitzero"`
+	// Short code.
+	Code graphql.Omittable[*string] `json:"code,omitempty,omitzero"`
+	// Where it is.
+	Address graphql.Omittable[*AddressInput] `json:"address,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+	// Active or archived.
+	Status graphql.Omittable[*EntityStatus] `json:"status,omitempty,omitzero"`
+}
+
+// The answer to a mutation of a location.
+type LocationPayload struct {
+	// The location as it now is; with CONFLICT the one that there is already; null if there is none.
+	Location *Location `json:"location,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // An exact amount of money.
@@ -542,6 +1123,172 @@ type MoneyInput struct {
 type Mutation struct {
 }
 
+// What a customer has ordered.
+type Order struct {
+	// The global id, `ord_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the order.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// The order's number, as people quote it.
+	Number *string `json:"number,omitempty,omitzero"`
+	// How far it has come.
+	Stage *OrderStage `json:"stage,omitempty,omitzero"`
+	// Whether it is paid.
+	PaymentStatus *PaymentStatus `json:"paymentStatus,omitempty,omitzero"`
+	// Whether it is delivered.
+	FulfilmentStatus *FulfilmentStatus `json:"fulfilmentStatus,omitempty,omitzero"`
+	// Date of the order.
+	OrderDate *string `json:"orderDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency *string `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode *TaxMode `json:"taxMode,omitempty,omitzero"`
+	// The lines, in order.
+	Lines []*Line `json:"lines"`
+	// Sum of the lines without GST, as issued.
+	Subtotal *Money `json:"subtotal,omitempty,omitzero"`
+	// GST, as issued.
+	TaxTotal *Money `json:"taxTotal,omitempty,omitzero"`
+	// What was added so that the total is round.
+	Rounding *Money `json:"rounding,omitempty,omitzero"`
+	// Subtotal, GST and rounding together.
+	Total *Money `json:"total,omitempty,omitzero"`
+	// How much of it is paid.
+	AmountPaid *Money `json:"amountPaid,omitempty,omitzero"`
+	// How much was given back.
+	AmountRefunded *Money `json:"amountRefunded,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference *string `json:"reference,omitempty,omitzero"`
+	// E-mail address that the order was placed with.
+	Email *string `json:"email,omitempty,omitzero"`
+	// Where the invoice goes.
+	BillingAddress *Address `json:"billingAddress,omitempty,omitzero"`
+	// Where the goods go.
+	ShippingAddress *Address `json:"shippingAddress,omitempty,omitzero"`
+	// Where it was placed: online, point of sale, ...
+	Channel *string `json:"channel,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes *string `json:"notes,omitempty,omitzero"`
+	// Labels, sorted.
+	Tags []string `json:"tags"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// CustomerID is the customer's id, empty if none.
+	CustomerID string `json:"customer"`
+	// LocationID is the location's id, empty if none.
+	LocationID string `json:"location"`
+	// OriginID is the id of what it was made from, empty if none.
+	OriginID string `json:"origin"`
+}
+
+func (Order) IsNode() {}
+
+func (Order) IsEntity() {}
+
+// A page of orders.
+type OrderConnection struct {
+	// The orders with their cursors.
+	Edges []*OrderEdge `json:"edges"`
+	// The orders.
+	Nodes []*Order `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An order in a page.
+type OrderEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The order.
+	Node *Order `json:"node"`
+}
+
+// Which orders. All conditions must hold.
+type OrderFilter struct {
+	// Words found in number, reference or e-mail address, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With one of these numbers.
+	Number graphql.Omittable[[]string] `json:"number,omitempty,omitzero"`
+	// Of this customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// Placed with this e-mail address.
+	Email graphql.Omittable[*string] `json:"email,omitempty,omitzero"`
+	// At one of these stages.
+	Stage graphql.Omittable[[]OrderStage] `json:"stage,omitempty,omitzero"`
+	// With one of these.
+	PaymentStatus graphql.Omittable[[]PaymentStatus] `json:"paymentStatus,omitempty,omitzero"`
+	// With one of these.
+	FulfilmentStatus graphql.Omittable[[]FulfilmentStatus] `json:"fulfilmentStatus,omitempty,omitzero"`
+	// Placed there.
+	Channel graphql.Omittable[*string] `json:"channel,omitempty,omitzero"`
+	// Delivered from this location.
+	Location graphql.Omittable[*string] `json:"location,omitempty,omitzero"`
+	// With a line of this product.
+	Product graphql.Omittable[*string] `json:"product,omitempty,omitzero"`
+	// Ordered on or after this day.
+	From graphql.Omittable[*string] `json:"from,omitempty,omitzero"`
+	// Ordered on or before this day.
+	Until graphql.Omittable[*string] `json:"until,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of an order to write. One left out is not touched; null, or an empty list, clears it.
+type OrderInput struct {
+	// The order's number, as people quote it.
+	Number graphql.Omittable[*string] `json:"number,omitempty,omitzero"`
+	// The customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// How far it has come.
+	Stage graphql.Omittable[*OrderStage] `json:"stage,omitempty,omitzero"`
+	// Whether it is paid.
+	PaymentStatus graphql.Omittable[*PaymentStatus] `json:"paymentStatus,omitempty,omitzero"`
+	// Whether it is delivered.
+	FulfilmentStatus graphql.Omittable[*FulfilmentStatus] `json:"fulfilmentStatus,omitempty,omitzero"`
+	// Date of the order.
+	OrderDate graphql.Omittable[*string] `json:"orderDate,omitempty,omitzero"`
+	// Where it is delivered from.
+	Location graphql.Omittable[*string] `json:"location,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency graphql.Omittable[*string] `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode graphql.Omittable[*TaxMode] `json:"taxMode,omitempty,omitzero"`
+	// The lines; replaces them all.
+	Lines graphql.Omittable[[]*LineInput] `json:"lines,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// E-mail address that the order was placed with.
+	Email graphql.Omittable[*string] `json:"email,omitempty,omitzero"`
+	// Where the invoice goes.
+	BillingAddress graphql.Omittable[*AddressInput] `json:"billingAddress,omitempty,omitzero"`
+	// Where the goods go.
+	ShippingAddress graphql.Omittable[*AddressInput] `json:"shippingAddress,omitempty,omitzero"`
+	// Where it was placed: online, point of sale, ...
+	Channel graphql.Omittable[*string] `json:"channel,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes graphql.Omittable[*string] `json:"notes,omitempty,omitzero"`
+	// Labels; replaces them all.
+	Tags graphql.Omittable[[]string] `json:"tags,omitempty,omitzero"`
+	// What it was made from: the order of an invoice. Nothing is made twice from the same.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+}
+
+// The answer to a mutation of an order.
+type OrderPayload struct {
+	// The order as it now is; with CONFLICT the one that there is already; null if there is none.
+	Order *Order `json:"order,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Where a page of a connection stands.
 type PageInfo struct {
 	// Whether there is a page after this one.
@@ -552,6 +1299,126 @@ type PageInfo struct {
 	StartCursor *string `json:"startCursor,omitempty,omitzero"`
 	// Cursor of the last edge: pass it as `after` for the next page. Null if the page is empty.
 	EndCursor *string `json:"endCursor,omitempty,omitzero"`
+}
+
+// Money received from a customer, or given back.
+type Payment struct {
+	// The global id, `pay_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the payment.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// Whether it counts.
+	Stage *PaymentStage `json:"stage,omitempty,omitzero"`
+	// Received or given back.
+	Direction *PaymentDirection `json:"direction,omitempty,omitzero"`
+	// When.
+	Date *string `json:"date,omitempty,omitzero"`
+	// How much.
+	Amount *Money `json:"amount,omitempty,omitzero"`
+	// How: card, bank transfer, cash, ...
+	Method *string `json:"method,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference *string `json:"reference,omitempty,omitzero"`
+	// Code of the bank account.
+	Account *string `json:"account,omitempty,omitzero"`
+	// What the payment pays, and how much of each.
+	Allocations []*Allocation `json:"allocations"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// CustomerID is the customer's id, empty if none.
+	CustomerID string `json:"customer"`
+	// OrderID is the id of the order it is for, empty if none.
+	OrderID string `json:"order"`
+	// OriginID is the id of what it was made from, empty if none.
+	OriginID string `json:"origin"`
+}
+
+func (Payment) IsNode() {}
+
+func (Payment) IsEntity() {}
+
+// A page of payments.
+type PaymentConnection struct {
+	// The payments with their cursors.
+	Edges []*PaymentEdge `json:"edges"`
+	// The payments.
+	Nodes []*Payment `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A payment in a page.
+type PaymentEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The payment.
+	Node *Payment `json:"node"`
+}
+
+// Which payments. All conditions must hold.
+type PaymentFilter struct {
+	// Words found in the reference, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With this reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// Of this customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// At this stage.
+	Stage graphql.Omittable[*PaymentStage] `json:"stage,omitempty,omitzero"`
+	// Received or given back.
+	Direction graphql.Omittable[*PaymentDirection] `json:"direction,omitempty,omitzero"`
+	// For this order.
+	Order graphql.Omittable[*string] `json:"order,omitempty,omitzero"`
+	// That pays this invoice.
+	Invoice graphql.Omittable[*string] `json:"invoice,omitempty,omitzero"`
+	// Made on or after this day.
+	From graphql.Omittable[*string] `json:"from,omitempty,omitzero"`
+	// Made on or before this day.
+	Until graphql.Omittable[*string] `json:"until,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of a payment to write. One left out is not touched; null, or an empty list, clears it.
+type PaymentInput struct {
+	// The customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// Whether it counts.
+	Stage graphql.Omittable[*PaymentStage] `json:"stage,omitempty,omitzero"`
+	// Received or given back.
+	Direction graphql.Omittable[*PaymentDirection] `json:"direction,omitempty,omitzero"`
+	// When.
+	Date graphql.Omittable[*string] `json:"date,omitempty,omitzero"`
+	// How much.
+	Amount graphql.Omittable[*MoneyInput] `json:"amount,omitempty,omitzero"`
+	// How: card, bank transfer, cash, ...
+	Method graphql.Omittable[*string] `json:"method,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// Code of the bank account.
+	Account graphql.Omittable[*string] `json:"account,omitempty,omitzero"`
+	// The order that it is for.
+	Order graphql.Omittable[*string] `json:"order,omitempty,omitzero"`
+	// What the payment pays, and how much of each; replaces them all.
+	Allocations graphql.Omittable[[]*AllocationInput] `json:"allocations,omitempty,omitzero"`
+	// What it was made from: the order of an invoice. Nothing is made twice from the same.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+}
+
+// The answer to a mutation of a payment.
+type PaymentPayload struct {
+	// The payment as it now is; with CONFLICT the one that there is already; null if there is none.
+	Payment *Payment `json:"payment,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // When an invoice falls due.
@@ -580,8 +1447,6 @@ type Policy struct {
 	PublishedBy string `json:"publishedBy"`
 	// When.
 	PublishedAt time.Time `json:"publishedAt"`
-	// What it says for each field, defaults filled in.
-	Rules []*PolicyRule `json:"rules"`
 }
 
 // What would follow from publishing a policy.
@@ -616,19 +1481,157 @@ type PolicyRule struct {
 	Others OthersEdits `json:"others"`
 }
 
+// What is bought and sold: what has a stock-keeping unit of its own, so a variant and not a family of them.
+type Product struct {
+	// The global id, `prd_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the product.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// Stock-keeping unit.
+	Sku *string `json:"sku,omitempty,omitzero"`
+	// Name.
+	Name *string `json:"name,omitempty,omitzero"`
+	// What it is, several lines.
+	Description *string `json:"description,omitempty,omitzero"`
+	// Barcode: EAN, UPC or the business's own.
+	Barcode *string `json:"barcode,omitempty,omitzero"`
+	// Unit of measure: each, box, metre, ...
+	Unit *string `json:"unit,omitempty,omitzero"`
+	// Category or family.
+	Category *string `json:"category,omitempty,omitzero"`
+	// Brand.
+	Brand *string `json:"brand,omitempty,omitzero"`
+	// Price it is sold at.
+	SalePrice *Money `json:"salePrice,omitempty,omitzero"`
+	// Whether the sale price is with GST.
+	PriceIncludesTax *bool `json:"priceIncludesTax,omitempty,omitzero"`
+	// Price it is bought at.
+	PurchasePrice *Money `json:"purchasePrice,omitempty,omitzero"`
+	// GST treatment when it is sold.
+	SalesTaxCode *TaxCode `json:"salesTaxCode,omitempty,omitzero"`
+	// GST treatment when it is bought.
+	PurchaseTaxCode *TaxCode `json:"purchaseTaxCode,omitempty,omitzero"`
+	// Whether stock of it is counted.
+	TrackStock *bool `json:"trackStock,omitempty,omitzero"`
+	// Weight of one, in kilograms.
+	Weight *Exact `json:"weight,omitempty,omitzero"`
+	// Code of the revenue account.
+	SalesAccount *string `json:"salesAccount,omitempty,omitzero"`
+	// Code of the expense or stock account.
+	PurchaseAccount *string `json:"purchaseAccount,omitempty,omitzero"`
+	// Labels, sorted.
+	Tags []string `json:"tags"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// Active or archived.
+	Status *EntityStatus `json:"status,omitempty,omitzero"`
+}
+
+func (Product) IsNode() {}
+
+func (Product) IsEntity() {}
+
+// A page of products.
+type ProductConnection struct {
+	// The products with their cursors.
+	Edges []*ProductEdge `json:"edges"`
+	// The products.
+	Nodes []*Product `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A product in a page.
+type ProductEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The product.
+	Node *Product `json:"node"`
+}
+
+// Which products. All conditions must hold.
+type ProductFilter struct {
+	// Words found in SKU, name or barcode, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With one of these SKUs.
+	Sku graphql.Omittable[[]string] `json:"sku,omitempty,omitzero"`
+	// With this barcode.
+	Barcode graphql.Omittable[*string] `json:"barcode,omitempty,omitzero"`
+	// Of this category.
+	Category graphql.Omittable[*string] `json:"category,omitempty,omitzero"`
+	// Of this brand.
+	Brand graphql.Omittable[*string] `json:"brand,omitempty,omitzero"`
+	// Active or archived.
+	Status graphql.Omittable[*EntityStatus] `json:"status,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of a product to write. One left out is not touched; null, or an empty list, clears it.
+type ProductInput struct {
+	// Stock-keeping unit.
+	Sku graphql.Omittable[*string] `json:"sku,omitempty,omitzero"`
+	// Name.
+	Name graphql.Omittable[*string] `json:"name,omitempty,omitzero"`
+	// What it is, several lines.
+	Description graphql.Omittable[*string] `json:"description,omitempty,omitzero"`
+	// Barcode: EAN, UPC or the business's own.
+	Barcode graphql.Omittable[*string] `json:"barcode,omitempty,omitzero"`
+	// Unit of measure: each, box, metre, ...
+	Unit graphql.Omittable[*string] `json:"unit,omitempty,omitzero"`
+	// Category or family.
+	Category graphql.Omittable[*string] `json:"category,omitempty,omitzero"`
+	// Brand.
+	Brand graphql.Omittable[*string] `json:"brand,omitempty,omitzero"`
+	// Price it is sold at.
+	SalePrice graphql.Omittable[*MoneyInput] `json:"salePrice,omitempty,omitzero"`
+	// Whether the sale price is with GST.
+	PriceIncludesTax graphql.Omittable[*bool] `json:"priceIncludesTax,omitempty,omitzero"`
+	// Price it is bought at.
+	PurchasePrice graphql.Omittable[*MoneyInput] `json:"purchasePrice,omitempty,omitzero"`
+	// GST treatment when it is sold.
+	SalesTaxCode graphql.Omittable[*TaxCode] `json:"salesTaxCode,omitempty,omitzero"`
+	// GST treatment when it is bought.
+	PurchaseTaxCode graphql.Omittable[*TaxCode] `json:"purchaseTaxCode,omitempty,omitzero"`
+	// Whether stock of it is counted.
+	TrackStock graphql.Omittable[*bool] `json:"trackStock,omitempty,omitzero"`
+	// Weight of one, in kilograms.
+	Weight graphql.Omittable[*decimal.Decimal] `json:"weight,omitempty,omitzero"`
+	// Code of the revenue account.
+	SalesAccount graphql.Omittable[*string] `json:"salesAccount,omitempty,omitzero"`
+	// Code of the expense or stock account.
+	PurchaseAccount graphql.Omittable[*string] `json:"purchaseAccount,omitempty,omitzero"`
+	// Labels; replaces them all.
+	Tags graphql.Omittable[[]string] `json:"tags,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+	// Active or archived.
+	Status graphql.Omittable[*EntityStatus] `json:"status,omitempty,omitzero"`
+}
+
+// The answer to a mutation of a product.
+type ProductPayload struct {
+	// The product as it now is; with CONFLICT the one that there is already; null if there is none.
+	Product *Product `json:"product,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The standing duty to make one system's record equal one entity.
 type Projection struct {
 	// The global id.
 	ID string `json:"id"`
-	// The system.
-	System *System `json:"system"`
-	// The customer.
-	Customer *Customer `json:"customer,omitempty,omitzero"`
 	// How it stands.
 	Status ProjectionStatus `json:"status"`
 	// Counts how often there has been something to write.
 	DesiredVersion int `json:"desiredVersion"`
-	// The version of the customer that the system was last level with.
+	// The version of the entity that the system was last level with.
 	ConfirmedVersion int `json:"confirmedVersion"`
 	// The vendor's id of the object, null if there is none yet.
 	ExternalID *string `json:"externalId,omitempty,omitzero"`
@@ -670,8 +1673,6 @@ type ProjectionEvent struct {
 	At time.Time `json:"at"`
 	// Ties together everything one cause led to.
 	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
-	// The projection as it is now, null if it no longer exists.
-	Projection *Projection `json:"projection,omitempty,omitzero"`
 	// EntityID is the entity's id.
 	EntityID string `json:"-"`
 	// SystemName names the system.
@@ -698,12 +1699,150 @@ type PublishPolicyPayload struct {
 type Query struct {
 }
 
+// An offer to a customer. A deal of a CRM is one.
+type Quote struct {
+	// The global id, `quo_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the quote.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// The quote's number, as people quote it.
+	Number *string `json:"number,omitempty,omitzero"`
+	// What it is about.
+	Title *string `json:"title,omitempty,omitzero"`
+	// How far it has come.
+	Stage *QuoteStage `json:"stage,omitempty,omitzero"`
+	// Whether what was made from it is paid.
+	PaymentStatus *PaymentStatus `json:"paymentStatus,omitempty,omitzero"`
+	// Date of the quote.
+	IssueDate *string `json:"issueDate,omitempty,omitzero"`
+	// Until when it holds.
+	ExpiryDate *string `json:"expiryDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency *string `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode *TaxMode `json:"taxMode,omitempty,omitzero"`
+	// The lines, in order.
+	Lines []*Line `json:"lines"`
+	// Sum of the lines without GST, as issued.
+	Subtotal *Money `json:"subtotal,omitempty,omitzero"`
+	// GST, as issued.
+	TaxTotal *Money `json:"taxTotal,omitempty,omitzero"`
+	// What was added so that the total is round.
+	Rounding *Money `json:"rounding,omitempty,omitzero"`
+	// Subtotal, GST and rounding together.
+	Total *Money `json:"total,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference *string `json:"reference,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes *string `json:"notes,omitempty,omitzero"`
+	// Who looks after it.
+	SalesOwner *string `json:"salesOwner,omitempty,omitzero"`
+	// Labels, sorted.
+	Tags []string `json:"tags"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// CustomerID is the customer's id, empty if none.
+	CustomerID string `json:"customer"`
+	// OriginID is the id of what it was made from, empty if none.
+	OriginID string `json:"origin"`
+}
+
+func (Quote) IsNode() {}
+
+func (Quote) IsEntity() {}
+
+// A page of quotes.
+type QuoteConnection struct {
+	// The quotes with their cursors.
+	Edges []*QuoteEdge `json:"edges"`
+	// The quotes.
+	Nodes []*Quote `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A quote in a page.
+type QuoteEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The quote.
+	Node *Quote `json:"node"`
+}
+
+// Which quotes. All conditions must hold.
+type QuoteFilter struct {
+	// Words found in number, title or reference, any case.
+	Search graphql.Omittable[*string] `json:"search,omitempty,omitzero"`
+	// With one of these numbers.
+	Number graphql.Omittable[[]string] `json:"number,omitempty,omitzero"`
+	// Of this customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// At one of these stages.
+	Stage graphql.Omittable[[]QuoteStage] `json:"stage,omitempty,omitzero"`
+	// With a line of this product.
+	Product graphql.Omittable[*string] `json:"product,omitempty,omitzero"`
+	// Issued on or after this day.
+	From graphql.Omittable[*string] `json:"from,omitempty,omitzero"`
+	// Issued on or before this day.
+	Until graphql.Omittable[*string] `json:"until,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of a quote to write. One left out is not touched; null, or an empty list, clears it.
+type QuoteInput struct {
+	// The quote's number, as people quote it.
+	Number graphql.Omittable[*string] `json:"number,omitempty,omitzero"`
+	// What it is about.
+	Title graphql.Omittable[*string] `json:"title,omitempty,omitzero"`
+	// The customer.
+	Customer graphql.Omittable[*string] `json:"customer,omitempty,omitzero"`
+	// How far it has come.
+	Stage graphql.Omittable[*QuoteStage] `json:"stage,omitempty,omitzero"`
+	// Whether what was made from it is paid.
+	PaymentStatus graphql.Omittable[*PaymentStatus] `json:"paymentStatus,omitempty,omitzero"`
+	// Date of the quote.
+	IssueDate graphql.Omittable[*string] `json:"issueDate,omitempty,omitzero"`
+	// Until when it holds.
+	ExpiryDate graphql.Omittable[*string] `json:"expiryDate,omitempty,omitzero"`
+	// Currency, ISO 4217.
+	Currency graphql.Omittable[*string] `json:"currency,omitempty,omitzero"`
+	// Whether the lines' prices are with GST.
+	TaxMode graphql.Omittable[*TaxMode] `json:"taxMode,omitempty,omitzero"`
+	// The lines; replaces them all.
+	Lines graphql.Omittable[[]*LineInput] `json:"lines,omitempty,omitzero"`
+	// The customer's or another system's reference.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty,omitzero"`
+	// Free text, several lines.
+	Notes graphql.Omittable[*string] `json:"notes,omitempty,omitzero"`
+	// Who looks after it.
+	SalesOwner graphql.Omittable[*string] `json:"salesOwner,omitempty,omitzero"`
+	// Labels; replaces them all.
+	Tags graphql.Omittable[[]string] `json:"tags,omitempty,omitzero"`
+	// What it was made from: the order of an invoice. Nothing is made twice from the same.
+	Origin graphql.Omittable[*string] `json:"origin,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+}
+
+// The answer to a mutation of a quote.
+type QuotePayload struct {
+	// The quote as it now is; with CONFLICT the one that there is already; null if there is none.
+	Quote *Quote `json:"quote,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What one system has of an entity: the vendor's object as last seen.
 type Record struct {
 	// The global id.
 	ID string `json:"id"`
-	// The system.
-	System *System `json:"system"`
 	// The vendor's id of the object.
 	ExternalID string `json:"externalId"`
 	// The vendor's version of the object, opaque.
@@ -778,6 +1917,144 @@ type SetSystemModePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A step of something's life: archive, authorise, void, cancel, ...
+type StepInput struct {
+	// What takes it.
+	ID string `json:"id"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// How much of one product there is at one location.
+type StockLevel struct {
+	// The global id, `stk_…`.
+	ID string `json:"id"`
+	// Grows by one with every golden change; for `expectedVersion`.
+	Version int `json:"version"`
+	// When Datum first knew the stock level.
+	CreatedAt time.Time `json:"createdAt"`
+	// When a golden value last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// How much is there.
+	OnHand *Exact `json:"onHand,omitempty,omitzero"`
+	// How much of it is promised to orders.
+	Committed *Exact `json:"committed,omitempty,omitzero"`
+	// How much can still be sold.
+	Available *Exact `json:"available,omitempty,omitzero"`
+	// How much is on its way.
+	Incoming *Exact `json:"incoming,omitempty,omitzero"`
+	// The business's own fields, sorted by key.
+	CustomFields []*CustomField `json:"customFields"`
+	// LocationID is the location's id, empty if none.
+	LocationID string `json:"location"`
+	// ProductID is the product's id, empty if none.
+	ProductID string `json:"product"`
+}
+
+func (StockLevel) IsNode() {}
+
+func (StockLevel) IsEntity() {}
+
+// A page of stock levels.
+type StockLevelConnection struct {
+	// The stock levels with their cursors.
+	Edges []*StockLevelEdge `json:"edges"`
+	// The stock levels.
+	Nodes []*StockLevel `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A stock level in a page.
+type StockLevelEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The stock level.
+	Node *StockLevel `json:"node"`
+}
+
+// Which stock levels. All conditions must hold.
+type StockLevelFilter struct {
+	// Of this product.
+	Product graphql.Omittable[*string] `json:"product,omitempty,omitzero"`
+	// At this location.
+	Location graphql.Omittable[*string] `json:"location,omitempty,omitzero"`
+	// With an open case, or without.
+	HasOpenCase graphql.Omittable[*bool] `json:"hasOpenCase,omitempty,omitzero"`
+	// Golden values changed at or after this time.
+	UpdatedSince graphql.Omittable[*time.Time] `json:"updatedSince,omitempty,omitzero"`
+}
+
+// Fields of a stock level to write. One left out is not touched; null, or an empty list, clears it.
+type StockLevelInput struct {
+	// The product.
+	Product graphql.Omittable[*string] `json:"product,omitempty,omitzero"`
+	// The location.
+	Location graphql.Omittable[*string] `json:"location,omitempty,omitzero"`
+	// How much is there.
+	OnHand graphql.Omittable[*decimal.Decimal] `json:"onHand,omitempty,omitzero"`
+	// How much of it is promised to orders.
+	Committed graphql.Omittable[*decimal.Decimal] `json:"committed,omitempty,omitzero"`
+	// How much can still be sold.
+	Available graphql.Omittable[*decimal.Decimal] `json:"available,omitempty,omitzero"`
+	// How much is on its way.
+	Incoming graphql.Omittable[*decimal.Decimal] `json:"incoming,omitempty,omitzero"`
+	// The business's own fields; replaces them all.
+	CustomFields graphql.Omittable[[]*CustomFieldInput] `json:"customFields,omitempty,omitzero"`
+}
+
+// The answer to a mutation of a stock level.
+type StockLevelPayload struct {
+	// The stock level as it now is; with CONFLICT the one that there is already; null if there is none.
+	StockLevel *StockLevel `json:"stockLevel,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What moved stock. The same cause moves it once.
+type StockMovement struct {
+	// Counts up; not a global id.
+	ID string `json:"id"`
+	// Why.
+	Reason StockMovementReason `json:"reason"`
+	// How much more is there; negative if less.
+	OnHand Exact `json:"onHand"`
+	// How much more is promised; negative if less.
+	Committed Exact `json:"committed"`
+	// What moved it, by the system's own id.
+	ExternalID string `json:"externalId"`
+	// Who reported it, null for Datum.
+	System *string `json:"system,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// When.
+	At time.Time `json:"at"`
+	// DocumentID is the document's id, empty if none.
+	DocumentID string `json:"-"`
+	// LevelID is the level's id.
+	LevelID string `json:"-"`
+}
+
+// A page of stock movements.
+type StockMovementConnection struct {
+	// The movements with their cursors.
+	Edges []*StockMovementEdge `json:"edges"`
+	// The movements.
+	Nodes []*StockMovement `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A stock movement in a page.
+type StockMovementEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The movement.
+	Node *StockMovement `json:"node"`
+}
+
 // Events in commit order, over graphql-transport-ws or server-sent events. Each event carries its cursor: a client that
 // reconnects with `after` gets every event after it. Without `after` the stream starts now.
 type Subscription struct {
@@ -793,8 +2070,6 @@ type System struct {
 	Adapter string `json:"adapter"`
 	// Whether it is read and written.
 	Mode SystemMode `json:"mode"`
-	// How it is doing.
-	Health *SystemHealth `json:"health"`
 }
 
 func (System) IsNode() {}
@@ -837,6 +2112,96 @@ type SystemHealthEvent struct {
 	Health *SystemHealth `json:"health"`
 }
 
+// A page of a trace.
+type TraceConnection struct {
+	// The steps with their cursors.
+	Edges []*TraceEdge `json:"edges"`
+	// The steps.
+	Nodes []*TraceStep `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A step in a page.
+type TraceEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The step.
+	Node *TraceStep `json:"node"`
+}
+
+// One thing that happened to an entity, anywhere.
+type TraceStep struct {
+	// When.
+	At time.Time `json:"at"`
+	// What sort of thing.
+	Kind TraceKind `json:"kind"`
+	// In one line.
+	Title string `json:"title"`
+	// The system concerned, null for Datum.
+	System *string `json:"system,omitempty,omitzero"`
+	// Who, null if nobody is known.
+	Actor *string `json:"actor,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// The rest of it, by name.
+	Detail json.RawMessage `json:"detail"`
+}
+
+// Something that should be in a system and is not.
+type Unfinished struct {
+	// Its kind.
+	Kind EntityKind `json:"kind"`
+	// The system that it is missing from; the one it waits in, for a record.
+	System string `json:"system"`
+	// Since when.
+	Since time.Time `json:"since"`
+	// How it stands; PARKED for a record.
+	Status ProjectionStatus `json:"status"`
+	// Stable code of the reason, null if there is nothing wrong and it is only not done yet.
+	Code *ErrorCode `json:"code,omitempty,omitzero"`
+	// Why, for a person.
+	Reason string `json:"reason"`
+	// EntityID is the entity's id, empty for a record.
+	EntityID string `json:"-"`
+	// ExternalID is the record's id, empty for an entity.
+	ExternalID string `json:"-"`
+	// RecordKind is the record's kind.
+	RecordKind domain.Kind `json:"-"`
+	// WaitsForIDs are the ids of the entities that must be there first.
+	WaitsForIDs []string `json:"-"`
+}
+
+// A page of unfinished things.
+type UnfinishedConnection struct {
+	// The things with their cursors.
+	Edges []*UnfinishedEdge `json:"edges"`
+	// The things.
+	Nodes []*Unfinished `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An unfinished thing in a page.
+type UnfinishedEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The thing.
+	Node *Unfinished `json:"node"`
+}
+
+// What to change.
+type UpdateCreditNoteInput struct {
+	// The credit note.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *CreditNoteInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
 // What to change.
 type UpdateCustomerInput struct {
 	// The customer.
@@ -855,6 +2220,90 @@ type UpdateCustomerPayload struct {
 	Customer *Customer `json:"customer,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What to change.
+type UpdateInvoiceInput struct {
+	// The invoice.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *InvoiceInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to change.
+type UpdateLocationInput struct {
+	// The location.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *LocationInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to change.
+type UpdateOrderInput struct {
+	// The order.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *OrderInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to change.
+type UpdatePaymentInput struct {
+	// The payment.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *PaymentInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to change.
+type UpdateProductInput struct {
+	// The product.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *ProductInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to change.
+type UpdateQuoteInput struct {
+	// The quote.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *QuoteInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
+// What to change.
+type UpdateStockLevelInput struct {
+	// The stock level.
+	ID string `json:"id"`
+	// The fields to change.
+	Values *StockLevelInput `json:"values"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
 }
 
 // Why a mutation was refused, wholly or for one field.
@@ -883,26 +2332,88 @@ type Viewer struct {
 	Role Role `json:"role"`
 }
 
+// When a document counts in a business activity statement.
+type BasBasis string
+
+const (
+	// To the extent that it is paid or set off in the period.
+	BasBasisCash BasBasis = "CASH"
+	// Whole, in the period of its date.
+	BasBasisAccrual BasBasis = "ACCRUAL"
+)
+
+var AllBasBasis = []BasBasis{
+	BasBasisCash,
+	BasBasisAccrual,
+}
+
+func (e BasBasis) IsValid() bool {
+	switch e {
+	case BasBasisCash, BasBasisAccrual:
+		return true
+	}
+	return false
+}
+
+func (e BasBasis) String() string {
+	return string(e)
+}
+
+func (e *BasBasis) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = BasBasis(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid BasBasis", str)
+	}
+	return nil
+}
+
+func (e BasBasis) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *BasBasis) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e BasBasis) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What a case is about.
 type CaseKind string
 
 const (
 	// An edit by a system that does not own the field, which the policy wants a person to decide.
 	CaseKindConflict CaseKind = "CONFLICT"
-	// Two customers that look like one.
+	// Two entities that look like one.
 	CaseKindPossibleDuplicate CaseKind = "POSSIBLE_DUPLICATE"
 	// A vendor refused a write.
 	CaseKindRefused CaseKind = "REFUSED"
 	// A value cannot be used.
 	CaseKindInvalidData CaseKind = "INVALID_DATA"
-	// A record of a system that may not create customers and that matches none.
+	// A record of a system that may not create such entities and that matches none.
 	CaseKindUnlinked CaseKind = "UNLINKED"
 	// A system must be authorised again.
 	CaseKindNeedsReauth CaseKind = "NEEDS_REAUTH"
 	// A vendor's objects have fields that the mapping does not know.
 	CaseKindDrift CaseKind = "DRIFT"
+	// More would change at once than could be everyday business.
+	CaseKindMassChange CaseKind = "MASS_CHANGE"
 	// Work that keeps failing.
 	CaseKindStuck CaseKind = "STUCK"
+	// A document that the flows cannot go on with: overpaid, oversold, edited after it was invoiced.
+	CaseKindFlow CaseKind = "FLOW"
 )
 
 var AllCaseKind = []CaseKind{
@@ -913,12 +2424,14 @@ var AllCaseKind = []CaseKind{
 	CaseKindUnlinked,
 	CaseKindNeedsReauth,
 	CaseKindDrift,
+	CaseKindMassChange,
 	CaseKindStuck,
+	CaseKindFlow,
 }
 
 func (e CaseKind) IsValid() bool {
 	switch e {
-	case CaseKindConflict, CaseKindPossibleDuplicate, CaseKindRefused, CaseKindInvalidData, CaseKindUnlinked, CaseKindNeedsReauth, CaseKindDrift, CaseKindStuck:
+	case CaseKindConflict, CaseKindPossibleDuplicate, CaseKindRefused, CaseKindInvalidData, CaseKindUnlinked, CaseKindNeedsReauth, CaseKindDrift, CaseKindMassChange, CaseKindStuck, CaseKindFlow:
 		return true
 	}
 	return false
@@ -1015,6 +2528,70 @@ func (e *CaseStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e CaseStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a credit note has come.
+type CreditNoteStage string
+
+const (
+	// Being written.
+	CreditNoteStageDraft CreditNoteStage = "DRAFT"
+	// In force.
+	CreditNoteStageAuthorised CreditNoteStage = "AUTHORISED"
+	// All of it is set off or given back.
+	CreditNoteStagePaid CreditNoteStage = "PAID"
+	// Void: it never was in force.
+	CreditNoteStageVoided CreditNoteStage = "VOIDED"
+)
+
+var AllCreditNoteStage = []CreditNoteStage{
+	CreditNoteStageDraft,
+	CreditNoteStageAuthorised,
+	CreditNoteStagePaid,
+	CreditNoteStageVoided,
+}
+
+func (e CreditNoteStage) IsValid() bool {
+	switch e {
+	case CreditNoteStageDraft, CreditNoteStageAuthorised, CreditNoteStagePaid, CreditNoteStageVoided:
+		return true
+	}
+	return false
+}
+
+func (e CreditNoteStage) String() string {
+	return string(e)
+}
+
+func (e *CreditNoteStage) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CreditNoteStage(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CreditNoteStage", str)
+	}
+	return nil
+}
+
+func (e CreditNoteStage) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CreditNoteStage) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CreditNoteStage) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
@@ -1255,6 +2832,216 @@ func (e Direction) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// Kinds of canonical objects.
+type EntityKind string
+
+const (
+	// A customer.
+	EntityKindCustomer EntityKind = "CUSTOMER"
+	// A product.
+	EntityKindProduct EntityKind = "PRODUCT"
+	// A location.
+	EntityKindLocation EntityKind = "LOCATION"
+	// How much of a product there is at a location.
+	EntityKindStockLevel EntityKind = "STOCK_LEVEL"
+	// A quote.
+	EntityKindQuote EntityKind = "QUOTE"
+	// An order.
+	EntityKindOrder EntityKind = "ORDER"
+	// An invoice.
+	EntityKindInvoice EntityKind = "INVOICE"
+	// A credit note.
+	EntityKindCreditNote EntityKind = "CREDIT_NOTE"
+	// A payment.
+	EntityKindPayment EntityKind = "PAYMENT"
+)
+
+var AllEntityKind = []EntityKind{
+	EntityKindCustomer,
+	EntityKindProduct,
+	EntityKindLocation,
+	EntityKindStockLevel,
+	EntityKindQuote,
+	EntityKindOrder,
+	EntityKindInvoice,
+	EntityKindCreditNote,
+	EntityKindPayment,
+}
+
+func (e EntityKind) IsValid() bool {
+	switch e {
+	case EntityKindCustomer, EntityKindProduct, EntityKindLocation, EntityKindStockLevel, EntityKindQuote, EntityKindOrder, EntityKindInvoice, EntityKindCreditNote, EntityKindPayment:
+		return true
+	}
+	return false
+}
+
+func (e EntityKind) String() string {
+	return string(e)
+}
+
+func (e *EntityKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = EntityKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid EntityKind", str)
+	}
+	return nil
+}
+
+func (e EntityKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *EntityKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e EntityKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What lists can be ordered by. What the kind does not have is refused with INVALID.
+type EntityOrderField string
+
+const (
+	// When Datum first knew them.
+	EntityOrderFieldCreatedAt EntityOrderField = "CREATED_AT"
+	// When a golden value last changed.
+	EntityOrderFieldUpdatedAt EntityOrderField = "UPDATED_AT"
+	// Name of products and locations, without regard to case; those without come first.
+	EntityOrderFieldName EntityOrderField = "NAME"
+	// SKU of products; those without come first.
+	EntityOrderFieldSku EntityOrderField = "SKU"
+	// Number of documents, as text; those without come first.
+	EntityOrderFieldNumber EntityOrderField = "NUMBER"
+	// Date of documents; those without come first.
+	EntityOrderFieldDate EntityOrderField = "DATE"
+	// Total of documents, or amount of payments; those without come first.
+	EntityOrderFieldTotal EntityOrderField = "TOTAL"
+)
+
+var AllEntityOrderField = []EntityOrderField{
+	EntityOrderFieldCreatedAt,
+	EntityOrderFieldUpdatedAt,
+	EntityOrderFieldName,
+	EntityOrderFieldSku,
+	EntityOrderFieldNumber,
+	EntityOrderFieldDate,
+	EntityOrderFieldTotal,
+}
+
+func (e EntityOrderField) IsValid() bool {
+	switch e {
+	case EntityOrderFieldCreatedAt, EntityOrderFieldUpdatedAt, EntityOrderFieldName, EntityOrderFieldSku, EntityOrderFieldNumber, EntityOrderFieldDate, EntityOrderFieldTotal:
+		return true
+	}
+	return false
+}
+
+func (e EntityOrderField) String() string {
+	return string(e)
+}
+
+func (e *EntityOrderField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = EntityOrderField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid EntityOrderField", str)
+	}
+	return nil
+}
+
+func (e EntityOrderField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *EntityOrderField) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e EntityOrderField) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether something is in use.
+type EntityStatus string
+
+const (
+	// In use.
+	EntityStatusActive EntityStatus = "ACTIVE"
+	// Kept for the record.
+	EntityStatusArchived EntityStatus = "ARCHIVED"
+)
+
+var AllEntityStatus = []EntityStatus{
+	EntityStatusActive,
+	EntityStatusArchived,
+}
+
+func (e EntityStatus) IsValid() bool {
+	switch e {
+	case EntityStatusActive, EntityStatusArchived:
+		return true
+	}
+	return false
+}
+
+func (e EntityStatus) String() string {
+	return string(e)
+}
+
+func (e *EntityStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = EntityStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid EntityStatus", str)
+	}
+	return nil
+}
+
+func (e EntityStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *EntityStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e EntityStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // Stable codes of errors: in `userErrors`, and as `extensions.code` of GraphQL errors.
 type ErrorCode string
 
@@ -1287,6 +3074,10 @@ const (
 	ErrorCodeNotReady ErrorCode = "NOT_READY"
 	// The API key does not verify.
 	ErrorCodeUnauthentic ErrorCode = "UNAUTHENTIC"
+	// Of a projection: its system is in a dry run, so the write is recorded and not sent.
+	ErrorCodeDryRun ErrorCode = "DRY_RUN"
+	// Of a projection: it waits for other entities to be in its system.
+	ErrorCodeWaits ErrorCode = "WAITS"
 )
 
 var AllErrorCode = []ErrorCode{
@@ -1304,11 +3095,13 @@ var AllErrorCode = []ErrorCode{
 	ErrorCodeInternal,
 	ErrorCodeNotReady,
 	ErrorCodeUnauthentic,
+	ErrorCodeDryRun,
+	ErrorCodeWaits,
 }
 
 func (e ErrorCode) IsValid() bool {
 	switch e {
-	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeUnauthentic:
+	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeWaits:
 		return true
 	}
 	return false
@@ -1408,6 +3201,134 @@ func (e *EventTopic) UnmarshalJSON(b []byte) error {
 }
 
 func (e EventTopic) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether an order is delivered.
+type FulfilmentStatus string
+
+const (
+	// Nothing is delivered.
+	FulfilmentStatusUnfulfilled FulfilmentStatus = "UNFULFILLED"
+	// A part is delivered.
+	FulfilmentStatusPartial FulfilmentStatus = "PARTIAL"
+	// All is delivered.
+	FulfilmentStatusFulfilled FulfilmentStatus = "FULFILLED"
+)
+
+var AllFulfilmentStatus = []FulfilmentStatus{
+	FulfilmentStatusUnfulfilled,
+	FulfilmentStatusPartial,
+	FulfilmentStatusFulfilled,
+}
+
+func (e FulfilmentStatus) IsValid() bool {
+	switch e {
+	case FulfilmentStatusUnfulfilled, FulfilmentStatusPartial, FulfilmentStatusFulfilled:
+		return true
+	}
+	return false
+}
+
+func (e FulfilmentStatus) String() string {
+	return string(e)
+}
+
+func (e *FulfilmentStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = FulfilmentStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid FulfilmentStatus", str)
+	}
+	return nil
+}
+
+func (e FulfilmentStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *FulfilmentStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e FulfilmentStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far an invoice has come.
+type InvoiceStage string
+
+const (
+	// Being written; not owed yet.
+	InvoiceStageDraft InvoiceStage = "DRAFT"
+	// Waits for approval.
+	InvoiceStageSubmitted InvoiceStage = "SUBMITTED"
+	// Owed.
+	InvoiceStageAuthorised InvoiceStage = "AUTHORISED"
+	// Paid.
+	InvoiceStagePaid InvoiceStage = "PAID"
+	// Void: it never was owed.
+	InvoiceStageVoided InvoiceStage = "VOIDED"
+)
+
+var AllInvoiceStage = []InvoiceStage{
+	InvoiceStageDraft,
+	InvoiceStageSubmitted,
+	InvoiceStageAuthorised,
+	InvoiceStagePaid,
+	InvoiceStageVoided,
+}
+
+func (e InvoiceStage) IsValid() bool {
+	switch e {
+	case InvoiceStageDraft, InvoiceStageSubmitted, InvoiceStageAuthorised, InvoiceStagePaid, InvoiceStageVoided:
+		return true
+	}
+	return false
+}
+
+func (e InvoiceStage) String() string {
+	return string(e)
+}
+
+func (e *InvoiceStage) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = InvoiceStage(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid InvoiceStage", str)
+	}
+	return nil
+}
+
+func (e InvoiceStage) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *InvoiceStage) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e InvoiceStage) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
@@ -1538,6 +3459,137 @@ func (e LifecycleStage) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// What a line is for.
+type LineKind string
+
+const (
+	// Goods or a service.
+	LineKindItem LineKind = "ITEM"
+	// Delivery.
+	LineKindShipping LineKind = "SHIPPING"
+	// A deduction.
+	LineKindDiscount LineKind = "DISCOUNT"
+	// What makes the total round.
+	LineKindRounding LineKind = "ROUNDING"
+	// Words only.
+	LineKindText LineKind = "TEXT"
+)
+
+var AllLineKind = []LineKind{
+	LineKindItem,
+	LineKindShipping,
+	LineKindDiscount,
+	LineKindRounding,
+	LineKindText,
+}
+
+func (e LineKind) IsValid() bool {
+	switch e {
+	case LineKindItem, LineKindShipping, LineKindDiscount, LineKindRounding, LineKindText:
+		return true
+	}
+	return false
+}
+
+func (e LineKind) String() string {
+	return string(e)
+}
+
+func (e *LineKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = LineKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid LineKind", str)
+	}
+	return nil
+}
+
+func (e LineKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *LineKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e LineKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far an order has come.
+type OrderStage string
+
+const (
+	// Being put together.
+	OrderStageDraft OrderStage = "DRAFT"
+	// Placed.
+	OrderStageConfirmed OrderStage = "CONFIRMED"
+	// Will not be delivered.
+	OrderStageCancelled OrderStage = "CANCELLED"
+	// Done with.
+	OrderStageClosed OrderStage = "CLOSED"
+)
+
+var AllOrderStage = []OrderStage{
+	OrderStageDraft,
+	OrderStageConfirmed,
+	OrderStageCancelled,
+	OrderStageClosed,
+}
+
+func (e OrderStage) IsValid() bool {
+	switch e {
+	case OrderStageDraft, OrderStageConfirmed, OrderStageCancelled, OrderStageClosed:
+		return true
+	}
+	return false
+}
+
+func (e OrderStage) String() string {
+	return string(e)
+}
+
+func (e *OrderStage) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = OrderStage(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid OrderStage", str)
+	}
+	return nil
+}
+
+func (e OrderStage) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *OrderStage) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e OrderStage) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What happens to an edit by a system that does not own the field.
 type OthersEdits string
 
@@ -1594,6 +3646,189 @@ func (e *OthersEdits) UnmarshalJSON(b []byte) error {
 }
 
 func (e OthersEdits) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Which way the money went.
+type PaymentDirection string
+
+const (
+	// From the customer.
+	PaymentDirectionReceived PaymentDirection = "RECEIVED"
+	// Back to the customer.
+	PaymentDirectionRefunded PaymentDirection = "REFUNDED"
+)
+
+var AllPaymentDirection = []PaymentDirection{
+	PaymentDirectionReceived,
+	PaymentDirectionRefunded,
+}
+
+func (e PaymentDirection) IsValid() bool {
+	switch e {
+	case PaymentDirectionReceived, PaymentDirectionRefunded:
+		return true
+	}
+	return false
+}
+
+func (e PaymentDirection) String() string {
+	return string(e)
+}
+
+func (e *PaymentDirection) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PaymentDirection(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PaymentDirection", str)
+	}
+	return nil
+}
+
+func (e PaymentDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PaymentDirection) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PaymentDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether a payment counts.
+type PaymentStage string
+
+const (
+	// It counts.
+	PaymentStageAuthorised PaymentStage = "AUTHORISED"
+	// Void: it never was made.
+	PaymentStageVoided PaymentStage = "VOIDED"
+)
+
+var AllPaymentStage = []PaymentStage{
+	PaymentStageAuthorised,
+	PaymentStageVoided,
+}
+
+func (e PaymentStage) IsValid() bool {
+	switch e {
+	case PaymentStageAuthorised, PaymentStageVoided:
+		return true
+	}
+	return false
+}
+
+func (e PaymentStage) String() string {
+	return string(e)
+}
+
+func (e *PaymentStage) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PaymentStage(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PaymentStage", str)
+	}
+	return nil
+}
+
+func (e PaymentStage) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PaymentStage) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PaymentStage) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether an order is paid.
+type PaymentStatus string
+
+const (
+	// Nothing is paid.
+	PaymentStatusUnpaid PaymentStatus = "UNPAID"
+	// A part is paid.
+	PaymentStatusPartiallyPaid PaymentStatus = "PARTIALLY_PAID"
+	// All is paid.
+	PaymentStatusPaid PaymentStatus = "PAID"
+	// A part was given back.
+	PaymentStatusPartiallyRefunded PaymentStatus = "PARTIALLY_REFUNDED"
+	// All was given back.
+	PaymentStatusRefunded PaymentStatus = "REFUNDED"
+)
+
+var AllPaymentStatus = []PaymentStatus{
+	PaymentStatusUnpaid,
+	PaymentStatusPartiallyPaid,
+	PaymentStatusPaid,
+	PaymentStatusPartiallyRefunded,
+	PaymentStatusRefunded,
+}
+
+func (e PaymentStatus) IsValid() bool {
+	switch e {
+	case PaymentStatusUnpaid, PaymentStatusPartiallyPaid, PaymentStatusPaid, PaymentStatusPartiallyRefunded, PaymentStatusRefunded:
+		return true
+	}
+	return false
+}
+
+func (e PaymentStatus) String() string {
+	return string(e)
+}
+
+func (e *PaymentStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PaymentStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PaymentStatus", str)
+	}
+	return nil
+}
+
+func (e PaymentStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PaymentStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PaymentStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
@@ -1794,6 +4029,76 @@ func (e ProvenanceRule) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// How far a quote has come.
+type QuoteStage string
+
+const (
+	// Being written.
+	QuoteStageDraft QuoteStage = "DRAFT"
+	// With the customer.
+	QuoteStageSent QuoteStage = "SENT"
+	// The customer wants it.
+	QuoteStageAccepted QuoteStage = "ACCEPTED"
+	// The customer does not want it.
+	QuoteStageDeclined QuoteStage = "DECLINED"
+	// It no longer holds.
+	QuoteStageExpired QuoteStage = "EXPIRED"
+	// There is an invoice for it.
+	QuoteStageInvoiced QuoteStage = "INVOICED"
+)
+
+var AllQuoteStage = []QuoteStage{
+	QuoteStageDraft,
+	QuoteStageSent,
+	QuoteStageAccepted,
+	QuoteStageDeclined,
+	QuoteStageExpired,
+	QuoteStageInvoiced,
+}
+
+func (e QuoteStage) IsValid() bool {
+	switch e {
+	case QuoteStageDraft, QuoteStageSent, QuoteStageAccepted, QuoteStageDeclined, QuoteStageExpired, QuoteStageInvoiced:
+		return true
+	}
+	return false
+}
+
+func (e QuoteStage) String() string {
+	return string(e)
+}
+
+func (e *QuoteStage) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = QuoteStage(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid QuoteStage", str)
+	}
+	return nil
+}
+
+func (e QuoteStage) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *QuoteStage) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e QuoteStage) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What an API key may do. Each role includes those before it.
 type Role string
 
@@ -1853,6 +4158,76 @@ func (e *Role) UnmarshalJSON(b []byte) error {
 }
 
 func (e Role) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why stock moved.
+type StockMovementReason string
+
+const (
+	// What was there when Datum first looked.
+	StockMovementReasonOpening StockMovementReason = "OPENING"
+	// It was sold.
+	StockMovementReasonSale StockMovementReason = "SALE"
+	// It came back.
+	StockMovementReasonRefund StockMovementReason = "REFUND"
+	// The order was cancelled.
+	StockMovementReasonCancellation StockMovementReason = "CANCELLATION"
+	// It was counted, lost or found.
+	StockMovementReasonAdjustment StockMovementReason = "ADJUSTMENT"
+	// It was delivered.
+	StockMovementReasonFulfilment StockMovementReason = "FULFILMENT"
+)
+
+var AllStockMovementReason = []StockMovementReason{
+	StockMovementReasonOpening,
+	StockMovementReasonSale,
+	StockMovementReasonRefund,
+	StockMovementReasonCancellation,
+	StockMovementReasonAdjustment,
+	StockMovementReasonFulfilment,
+}
+
+func (e StockMovementReason) IsValid() bool {
+	switch e {
+	case StockMovementReasonOpening, StockMovementReasonSale, StockMovementReasonRefund, StockMovementReasonCancellation, StockMovementReasonAdjustment, StockMovementReasonFulfilment:
+		return true
+	}
+	return false
+}
+
+func (e StockMovementReason) String() string {
+	return string(e)
+}
+
+func (e *StockMovementReason) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = StockMovementReason(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid StockMovementReason", str)
+	}
+	return nil
+}
+
+func (e StockMovementReason) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *StockMovementReason) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e StockMovementReason) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
@@ -1987,6 +4362,234 @@ func (e *SystemState) UnmarshalJSON(b []byte) error {
 }
 
 func (e SystemState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How GST treats a line.
+type TaxCode string
+
+const (
+	// Taxable sale, 10%.
+	TaxCodeGst TaxCode = "GST"
+	// GST-free sale.
+	TaxCodeGstFree TaxCode = "GST_FREE"
+	// Export.
+	TaxCodeExport TaxCode = "EXPORT"
+	// Input-taxed sale.
+	TaxCodeInputTaxed TaxCode = "INPUT_TAXED"
+	// Outside the activity statement.
+	TaxCodeOutOfScope TaxCode = "OUT_OF_SCOPE"
+	// Taxable purchase, 10%.
+	TaxCodeGstPurchase TaxCode = "GST_PURCHASE"
+	// Taxable capital purchase, 10%.
+	TaxCodeGstCapital TaxCode = "GST_CAPITAL"
+	// GST-free purchase.
+	TaxCodeGstFreePurchase TaxCode = "GST_FREE_PURCHASE"
+	// GST-free capital purchase.
+	TaxCodeGstFreeCapital TaxCode = "GST_FREE_CAPITAL"
+	// Purchase for input-taxed sales.
+	TaxCodeInputTaxedPurchase TaxCode = "INPUT_TAXED_PURCHASE"
+	// GST on imports, as customs assessed it.
+	TaxCodeGstOnImports TaxCode = "GST_ON_IMPORTS"
+	// GST on capital imports, as customs assessed it.
+	TaxCodeGstOnCapitalImports TaxCode = "GST_ON_CAPITAL_IMPORTS"
+	// Purchase from a supplier who is not registered for GST.
+	TaxCodeUnregisteredSupplier TaxCode = "UNREGISTERED_SUPPLIER"
+	// Withheld because the supplier quotes no ABN.
+	TaxCodeNoAbnWithheld TaxCode = "NO_ABN_WITHHELD"
+)
+
+var AllTaxCode = []TaxCode{
+	TaxCodeGst,
+	TaxCodeGstFree,
+	TaxCodeExport,
+	TaxCodeInputTaxed,
+	TaxCodeOutOfScope,
+	TaxCodeGstPurchase,
+	TaxCodeGstCapital,
+	TaxCodeGstFreePurchase,
+	TaxCodeGstFreeCapital,
+	TaxCodeInputTaxedPurchase,
+	TaxCodeGstOnImports,
+	TaxCodeGstOnCapitalImports,
+	TaxCodeUnregisteredSupplier,
+	TaxCodeNoAbnWithheld,
+}
+
+func (e TaxCode) IsValid() bool {
+	switch e {
+	case TaxCodeGst, TaxCodeGstFree, TaxCodeExport, TaxCodeInputTaxed, TaxCodeOutOfScope, TaxCodeGstPurchase, TaxCodeGstCapital, TaxCodeGstFreePurchase, TaxCodeGstFreeCapital, TaxCodeInputTaxedPurchase, TaxCodeGstOnImports, TaxCodeGstOnCapitalImports, TaxCodeUnregisteredSupplier, TaxCodeNoAbnWithheld:
+		return true
+	}
+	return false
+}
+
+func (e TaxCode) String() string {
+	return string(e)
+}
+
+func (e *TaxCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = TaxCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid TaxCode", str)
+	}
+	return nil
+}
+
+func (e TaxCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *TaxCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e TaxCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether the prices of a document's lines are with GST.
+type TaxMode string
+
+const (
+	// With GST.
+	TaxModeInclusive TaxMode = "INCLUSIVE"
+	// Without GST.
+	TaxModeExclusive TaxMode = "EXCLUSIVE"
+	// There is no GST in it.
+	TaxModeNoTax TaxMode = "NO_TAX"
+)
+
+var AllTaxMode = []TaxMode{
+	TaxModeInclusive,
+	TaxModeExclusive,
+	TaxModeNoTax,
+}
+
+func (e TaxMode) IsValid() bool {
+	switch e {
+	case TaxModeInclusive, TaxModeExclusive, TaxModeNoTax:
+		return true
+	}
+	return false
+}
+
+func (e TaxMode) String() string {
+	return string(e)
+}
+
+func (e *TaxMode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = TaxMode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid TaxMode", str)
+	}
+	return nil
+}
+
+func (e TaxMode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *TaxMode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e TaxMode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What sort of thing a step of a trace is.
+type TraceKind string
+
+const (
+	// Something was heard from a system.
+	TraceKindSignal TraceKind = "SIGNAL"
+	// Datum decided: a golden value changed, or somebody's edit was answered.
+	TraceKindDecision TraceKind = "DECISION"
+	// Something was asked of or told to a vendor.
+	TraceKindExchange TraceKind = "EXCHANGE"
+	// How a system now stands with the entity.
+	TraceKindProjection TraceKind = "PROJECTION"
+	// A person did something: a mutation, a decided case, a published policy.
+	TraceKindPerson TraceKind = "PERSON"
+	// A case was opened for a person to decide, or went away by itself.
+	TraceKindCase TraceKind = "CASE"
+	// Stock moved.
+	TraceKindMovement TraceKind = "MOVEMENT"
+)
+
+var AllTraceKind = []TraceKind{
+	TraceKindSignal,
+	TraceKindDecision,
+	TraceKindExchange,
+	TraceKindProjection,
+	TraceKindPerson,
+	TraceKindCase,
+	TraceKindMovement,
+}
+
+func (e TraceKind) IsValid() bool {
+	switch e {
+	case TraceKindSignal, TraceKindDecision, TraceKindExchange, TraceKindProjection, TraceKindPerson, TraceKindCase, TraceKindMovement:
+		return true
+	}
+	return false
+}
+
+func (e TraceKind) String() string {
+	return string(e)
+}
+
+func (e *TraceKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = TraceKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid TraceKind", str)
+	}
+	return nil
+}
+
+func (e TraceKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *TraceKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e TraceKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -43,7 +43,7 @@ func UnmarshalTime(v any) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// MarshalDecimal writes a decimal as text, with at least two decimals: every decimal of the schema is an amount of money.
+// MarshalDecimal writes an amount of money as text, with at least two decimals.
 func MarshalDecimal(d decimal.Decimal) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
 		_, _ = io.WriteString(w, strconv.Quote(money.Money{Amount: d}.Decimal()))
@@ -73,6 +73,34 @@ func UnmarshalDecimal(v any) (decimal.Decimal, error) {
 		return decimal.Decimal{}, invalid(`a decimal is text such as "1234.50"`)
 	}
 	return d, nil
+}
+
+// Exact is a decimal that is not an amount of money: a quantity, a unit price, a weight. It stays as it is kept, without
+// trailing zeros.
+type Exact string
+
+// MarshalGQL writes it as text.
+func (e Exact) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(string(e))) }
+
+// UnmarshalGQL reads what UnmarshalDecimal does.
+func (e *Exact) UnmarshalGQL(v any) error {
+	d, err := UnmarshalDecimal(v)
+	*e = Exact(d.String())
+	return err
+}
+
+// MarshalDate writes a day.
+func MarshalDate(s string) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(s)) })
+}
+
+// UnmarshalDate reads a day.
+func UnmarshalDate(v any) (string, error) {
+	s, _ := v.(string)
+	if _, err := time.Parse(time.DateOnly, s); err != nil {
+		return "", invalid("a date is text such as 2026-03-31")
+	}
+	return s, nil
 }
 
 // MarshalJSON writes the value as it stands; nil is null.

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,7 +31,8 @@ type Options struct {
 type Datum struct {
 	Pool      *pgxpool.Pool
 	Engine    *jobs.Engine
-	PublicURL string           // of the API, without a trailing slash
+	PublicURL string // of the API, without a trailing slash
+	Publish   func(ctx context.Context, policy string) error
 	Start     func(key string) // begins to serve and to work; the playground gets the API key
 }
 
@@ -52,30 +54,44 @@ type Result struct {
 	Broken         []string         `json:"broken"`   // invariants that do not hold
 }
 
+// policy is the demo's: a business with five vendors and a database of its own.
+//
+//go:embed policy.yaml
+var policy string
+
 // Sims are the demo's vendors, started before Datum is, so that it has something to connect to.
 type Sims struct {
-	CRM, Accounting       Simulator
-	CRMURL, AccountingURL string
+	CRM, Accounting, Shop, Warehouse, Branch Simulator
+
+	url map[string]string // by system
 }
 
-// StartSims starts both vendors on free ports.
+// StartSims starts the vendors on free ports.
 func StartSims(seed uint64) (*Sims, error) {
-	s := &Sims{CRM: simulators["hubspot"](seed), Accounting: simulators["xero"](seed)}
-	var err error
-	if s.CRMURL, err = s.CRM.Listen("127.0.0.1:0"); err == nil {
-		s.AccountingURL, err = s.Accounting.Listen("127.0.0.1:0")
-	}
-	if err != nil {
-		s.Close()
-		return nil, err
+	s := &Sims{CRM: simulators["hubspot"](seed), Accounting: simulators["xero"](seed), Shop: simulators["shopify"](seed), Warehouse: simulators["cin7core"](seed),
+		Branch: simulators["myob"](seed), url: map[string]string{}}
+	for _, name := range vendorSystems {
+		var err error
+		if s.url[name], err = s.of(name).Listen("127.0.0.1:0"); err != nil {
+			s.Close()
+			return nil, err
+		}
 	}
 	return s, nil
 }
 
-// Close stops both.
+// vendorSystems are the demo's systems that are simulated.
+var vendorSystems = []string{"crm", "accounting", "shop", "warehouse", "branch"}
+
+func (s *Sims) of(system string) Simulator {
+	return map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting, "shop": s.Shop, "warehouse": s.Warehouse, "branch": s.Branch}[system]
+}
+
+// Close stops them.
 func (s *Sims) Close() {
-	s.CRM.Close()
-	s.Accounting.Close()
+	for _, name := range vendorSystems {
+		s.of(name).Close()
+	}
 }
 
 // Run plays the demo until the time is up or ctx ends, then brings everything to rest and proves the invariants. The
@@ -87,14 +103,42 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	began := time.Now()
 	say := func(format string, args ...any) { fmt.Fprintf(o.Talk, format+"\n", args...) }
 	r := rand.New(rand.NewPCG(o.Seed, 0xda7a))
+	if err := d.Publish(ctx, policy); err != nil {
+		return err
+	}
+	internal, dsn, err := openInternal(ctx, d.Pool)
+	if err != nil {
+		return err
+	}
+	defer internal.Close()
 	// Connecting makes the custom fields that the seeded objects use.
-	for system, c := range map[string]map[string]string{"crm": connection(s.CRM, s.CRMURL), "accounting": connection(s.Accounting, s.AccountingURL)} {
+	for _, system := range vendorSystems {
+		c := connection(s.of(system), s.url[system])
+		if system == "branch" {
+			c["otherItem"], c["purchaseAccount"], c["stockAccount"] = otherItem, "5-1000", "1-1320"
+		}
+		if system == "warehouse" {
+			if err := services(s.Warehouse); err != nil {
+				return err
+			}
+		}
 		if _, err := d.Engine.Connect(ctx, system, jobs.Connection{Values: c, Check: true}); err != nil {
 			return err
 		}
 	}
+	if _, err := d.Engine.Connect(ctx, "database", jobs.Connection{Values: map[string]string{"dsn": dsn, "mapping": internalMapping, "outbox": "datum_outbox"}, Check: true}); err != nil {
+		return err
+	}
 	bs := businesses(r, o.Customers)
 	if err := enter(s, bs); err != nil {
+		return err
+	}
+	if _, err := s.Branch.Put("items", "", map[string]any{"Number": otherItem, "Name": "Miscellaneous", "IsSold": true}); err != nil {
+		return fmt.Errorf("item in MYOB: %w", err)
+	}
+	p := &people{crm: s.CRM, accounting: s.Accounting, r: r}
+	trade := &commerce{s: s, r: rand.New(rand.NewPCG(o.Seed, 0x5a1e)), note: p.note, ops: internal}
+	if err := trade.stock(); err != nil {
 		return err
 	}
 	keys, err := createKeys(ctx, d.Pool)
@@ -103,8 +147,11 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	}
 	pause(ctx, time.Second) // HubSpot's search trails behind what was entered
 	d.Start(keys.reader)
-	for sys, sim := range map[string]Simulator{"crm": s.CRM, "accounting": s.Accounting} {
-		if err := sim.SetWebhook(ctx, d.PublicURL+"/webhooks/"+sys); err != nil {
+	for _, system := range vendorSystems {
+		if system == "branch" {
+			continue // MYOB is polled
+		}
+		if err := s.of(system).SetWebhook(ctx, d.PublicURL+"/webhooks/"+system); err != nil {
 			return err
 		}
 	}
@@ -112,13 +159,12 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	say("\n%d customers are in HubSpot and Xero, about a third of them ugly: %s", len(bs), ugliness(bs))
 	say("Datum reads both, matches by ABN and by e-mail with name, and writes to each what it is missing ...")
 
-	p := &people{crm: s.CRM, accounting: s.Accounting, r: r}
 	w := &watch{d: d, s: s, p: p, out: o.Talk, began: began}
-	if err := w.until(ctx, 60*time.Second, func(st status) bool { return st.ready == 2 }); err != nil {
+	if err := w.until(ctx, 90*time.Second, func(st status) bool { return st.ready == 6 }); err != nil {
 		return err
 	}
-	say("%5.1fs  both systems have been read completely; from now on people edit in both at once, and webhooks come twice, late or never", time.Since(began).Seconds())
-	if err := p.faults(s.CRM, s.Accounting); err != nil {
+	say("%5.1fs  all systems have been read completely; from now on people edit, buy, pack and keep books in all of them at once, and webhooks come twice, late or never", time.Since(began).Seconds())
+	if err := p.faults(s.CRM, s.Accounting, s.Shop, s.Warehouse); err != nil {
 		return err
 	}
 	edit, stop := context.WithCancel(ctx)
@@ -128,12 +174,16 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 		defer stop()
 	}
 	go p.edit(edit)
+	traded := make(chan struct{})
+	go func() { defer close(traded); trade.trade(edit) }()
 	w.story(edit, bs)
+	<-traded
+	trade.finish()
 	if ctx.Err() != nil {
 		say("\nstopped")
 		return nil
 	}
-	res, err := prove(ctx, o, s, d, w)
+	res, err := prove(ctx, o, s, d, w, trade)
 	if err != nil {
 		return err
 	}
@@ -217,9 +267,13 @@ Datum demo
   GraphQL     %[1]s/graphql      open it in a browser for the playground
   jobs        %[1]s/jobs/        any user name, the admin key as password
   metrics     %[1]s/metrics
-  webhooks    %[1]s/webhooks/{crm,accounting}
+  webhooks    %[1]s/webhooks/{crm,accounting,shop,warehouse}
   HubSpot     %[2]s/_sim    simulated, system "crm"
   Xero        %[3]s/_sim    simulated, system "accounting"
+  Shopify     %[9]s/_sim    simulated, system "shop"
+  Cin7 Core   %[10]s/_sim    simulated, system "warehouse"
+  MYOB        %[11]s/_sim    simulated, system "branch"
+  PostgreSQL  a database of the business's own beside Datum's, system "database"
   API keys, all for system "ops"
     reader    %[4]s
     editor    %[5]s
@@ -237,5 +291,5 @@ Try it while it runs:
   every event as it happens (needs no more than curl)
     curl -sN %[1]s/graphql -H 'Authorization: Bearer %[4]s' -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \
       -d '{"query":"subscription{customerChanged{cursor customer{id displayName phone}}}"}'
-`, d.PublicURL, s.CRMURL, s.AccountingURL, k.reader, k.ops, k.admin, someCompany(s), d.Pool.Config().ConnString())
+`, d.PublicURL, s.url["crm"], s.url["accounting"], k.reader, k.ops, k.admin, someCompany(s), d.Pool.Config().ConnString(), s.url["shop"], s.url["warehouse"], s.url["branch"])
 }

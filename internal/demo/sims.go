@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strings"
 
+	"datum/adapters/cin7coresim"
 	"datum/adapters/hubspotsim"
 	"datum/adapters/myobsim"
+	"datum/adapters/shopifysim"
 	"datum/adapters/sim"
 	"datum/adapters/xerosim"
 	"datum/domain"
@@ -37,9 +39,11 @@ type Simulator interface {
 }
 
 var simulators = map[string]func(seed uint64) Simulator{
-	"hubspot": func(seed uint64) Simulator { return hubspotsim.New(hubspotsim.Options{Seed: seed, HookScale: 0.001}) },
-	"myob":    func(seed uint64) Simulator { return myobsim.New(myobsim.Options{Seed: seed}) },
-	"xero":    func(seed uint64) Simulator { return xerosim.New(xerosim.Options{Seed: seed, HookScale: 0.001}) },
+	"cin7core": func(seed uint64) Simulator { return cin7coresim.New(cin7coresim.Options{Seed: seed, HookScale: 0.001}) },
+	"hubspot":  func(seed uint64) Simulator { return hubspotsim.New(hubspotsim.Options{Seed: seed, HookScale: 0.001}) },
+	"myob":     func(seed uint64) Simulator { return myobsim.New(myobsim.Options{Seed: seed}) },
+	"shopify":  func(seed uint64) Simulator { return shopifysim.New(shopifysim.Options{Seed: seed, HookScale: 0.001}) },
+	"xero":     func(seed uint64) Simulator { return xerosim.New(xerosim.Options{Seed: seed, HookScale: 0.001}) },
 }
 
 // Sim runs one simulated vendor by itself until ctx ends, and prints how to connect to it.
@@ -74,7 +78,7 @@ func Sim(ctx context.Context, out io.Writer, vendor, addr, webhook string, seed 
 func connection(s Simulator, url string) map[string]string {
 	c := s.Credentials()
 	v := map[string]string{"baseUrl": url, "tokenUrl": url + c["tokenPath"]}
-	for _, k := range []string{"clientId", "clientSecret", "accessToken", "refreshToken", "webhookKey", "tenantId", "portalId", "businessId", "companyFileUser", "companyFilePassword"} {
+	for _, k := range []string{"clientId", "clientSecret", "accessToken", "refreshToken", "webhookKey", "tenantId", "portalId", "businessId", "accountId", "shop", "companyFileUser", "companyFilePassword"} {
 		if c[k] != "" {
 			v[k] = c[k]
 		}

@@ -57,11 +57,19 @@ func (w *watch) read(ctx context.Context) (st status, err error) {
 	if st.cases, err = store.CountCases(ctx, w.d.Pool); err != nil {
 		return st, err
 	}
-	ready, err := store.ReadySystems(ctx, w.d.Pool, domain.KindCustomer)
-	if err != nil {
-		return st, err
+	// Each first reading waits for the ones before it; these are the last.
+	for _, x := range []struct {
+		system string
+		kind   domain.Kind
+	}{{"crm", domain.KindQuote}, {"accounting", domain.KindInvoice}, {"shop", domain.KindOrder}, {"warehouse", domain.KindStockLevel}, {"branch", domain.KindInvoice}, {"database", domain.KindCustomer}} {
+		ready, err := store.ReadySystems(ctx, w.d.Pool, x.kind)
+		if err != nil {
+			return st, err
+		}
+		if ready[x.system] {
+			st.ready++
+		}
 	}
-	st.ready = len(ready)
 	st.entities, st.accepted, err = store.Totals(ctx, w.d.Pool, domain.KindCustomer)
 	return st, err
 }
