@@ -228,6 +228,7 @@ type state struct {
 	Inboxes  []store.Inbox
 	Backlogs []store.Backlog
 	Ready    map[string]bool
+	Flows    int
 }
 
 func (r *rig) state() (s state, busy bool) {
@@ -245,7 +246,8 @@ func (r *rig) state() (s state, busy bool) {
 	for _, b := range s.Backlogs {
 		busy = busy || b.Pending+b.Parked > 0
 	}
-	return s, busy || len(s.Ready) < 2
+	must(r.t, r.pool.QueryRow(context.Background(), `SELECT count(*) FROM river_job WHERE kind = 'flow' AND state IN ('available', 'pending', 'running', 'retryable', 'scheduled')`).Scan(&s.Flows))
+	return s, busy || s.Flows > 0 || len(s.Ready) < 2
 }
 
 // quiet waits until both systems are read, every webhook is delivered and nothing waits: no signals, no projections.

@@ -54,7 +54,7 @@ func saleRows(currency, other string, sign int64) []adapters.Row {
 		needed(adapters.TextRow("number", "Number", 13, "MYOB counts on if none is given; at most 13")),
 		customerRow(),
 		{Field: "stage", Paths: []string{"Status"}, Get: getStage(sign), Set: setStage, Fit: fitStage,
-			Note: "MYOB has no drafts: an invoice is AUTHORISED as soon as it is there, and PAID when nothing is due; to void it is to delete it, which a preference can forbid"},
+			Note: "MYOB has no drafts: an invoice is AUTHORISED as soon as it is there, and PAID when nothing is due, which payments do and not this field; to void it is to delete it, which a preference can forbid"},
 		dateRow("issueDate"),
 		{Field: "currency", Paths: []string{"ForeignCurrency"}, Note: "only the file's own currency is carried", Fit: fitted(currency),
 			Get: func(o object) domain.Value {
@@ -222,20 +222,16 @@ func getStage(sign int64) func(object) domain.Value {
 }
 
 func fitStage(v domain.Value) domain.Value {
-	switch v.Text() {
-	case paid, voided:
+	if v.Text() == voided {
 		return v
 	}
 	return domain.TextValue(authorised)
 }
 
-// setStage sees to it that the stage is what MYOB makes of the document; voiding is the writer's.
+// setStage sees to it that the stage is what MYOB makes of the document; voiding is the writer's. That it is paid elsewhere is
+// nothing that can be written: it follows from the payments.
 func setStage(o object, v domain.Value) error {
-	is := adapters.String(o, "Status") == "Closed"
-	switch want := fitStage(v).Text(); {
-	case want == paid && !is:
-		return fmt.Errorf("MYOB calls it paid when nothing is due; record the payment or apply the credit")
-	case want == authorised && is:
+	if adapters.String(o, "Status") == "Closed" && v.Text() != paid && fitStage(v).Text() == authorised {
 		return fmt.Errorf("it is settled in MYOB; delete the payment or settlement there to open it again")
 	}
 	return nil

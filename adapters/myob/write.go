@@ -232,7 +232,7 @@ func (a *adapter) update(ctx context.Context, b *book, w adapters.Write, externa
 	if w.Base != nil {
 		for f, v := range now.Values {
 			want, ours := w.Values[f]
-			if before, known := w.Base.Values[f]; ours && known && !same(v, before) && !same(v, b.m.Fit(domain.Values{f: want})[f]) {
+			if before, known := w.Base.Values[f]; ours && known && !same(v, before) && !same(v, want) && !same(v, b.m.Fit(domain.Values{f: want})[f]) {
 				return none, a.err(domain.Unavailable, "%s of the %s was changed in MYOB since it was last read; it is read again before it is written", f, b.noun)
 			}
 		}

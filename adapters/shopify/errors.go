@@ -75,8 +75,8 @@ func (a *adapter) refused(list []userError) error {
 	text := strings.ToLower(u.Message)
 	switch {
 	case u.Code == "CHANGE_FROM_QUANTITY_STALE":
-		e.Code = domain.Conflict
-		e.Message = "the stock in Shopify has changed meanwhile; it will be read again"
+		e.Code = domain.Unavailable
+		e.Message = "the stock in Shopify has changed meanwhile; it is read again before it is written"
 	case u.Code == "IDEMPOTENCY_CONCURRENT_REQUEST":
 		e.Code = domain.Unavailable
 	case u.Code == "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", u.Code == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", u.Code == "TAKEN", strings.Contains(text, "already been taken"),

@@ -31,7 +31,7 @@ func TestStock(t *testing.T) {
 	b.put("order", "", m{"lines": []m{{"sku": "A", "quantity": 2}}})
 	w := adapters.Write{Kind: domain.KindStockLevel, ExternalID: r.ExternalID, Base: &out.Record, Values: domain.Values{"available": text("20")}, Key: "same key"}
 	stale := b.write(w)
-	is(t, "a stale write", stale.Err, domain.Conflict)
+	is(t, "a stale write", stale.Err, domain.Unavailable)
 	fresh := b.fetch(domain.KindStockLevel, r.ExternalID)
 	same(t, "nothing was overwritten", fresh.Values, domain.Values{"available": text("5"), "committed": text("2"), "onHand": text("7")})
 	w.Base = &fresh

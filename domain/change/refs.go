@@ -112,7 +112,8 @@ func (r *run) survive(es *store.EntityState) error {
 	return nil
 }
 
-// checkRefs verifies that what an edit refers to is there.
+// checkRefs verifies that what an edit refers to is there. A line that names a product and says nothing else of it gets the
+// product's name and SKU: a document must read as it was meant, whatever becomes of the product.
 func (r *run) checkRefs(e Edit, res *Result) error {
 	refs := domain.Refs(e.Kind, e.Fields)
 	if len(refs) == 0 {
@@ -130,6 +131,19 @@ func (r *run) checkRefs(e Edit, res *Result) error {
 		if !slices.ContainsFunc(found, func(e store.Entity) bool { return e.ID == ref.ID && e.Kind == ref.Kind }) {
 			res.Refused = append(res.Refused, domain.Errorf(domain.Invalid, "there is no %s %s", ref.Kind, ref.ID))
 		}
+	}
+	lines := domain.LinesOf(e.Fields["lines"])
+	for i, l := range lines {
+		p := slices.IndexFunc(found, func(e store.Entity) bool { return e.ID == l.Product })
+		if p < 0 || l.Description != "" {
+			continue
+		}
+		if lines[i].Description = found[p].Golden["name"].Text(); l.SKU == "" {
+			lines[i].SKU = found[p].Golden["sku"].Text()
+		}
+	}
+	if len(lines) > 0 {
+		e.Fields["lines"] = domain.ValueOf(lines)
 	}
 	return nil
 }

@@ -326,6 +326,10 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	}
 	confirmed, known := rec.Confirmed[f]
 	edited := known && !equal(theirs, confirmed) || !known && !theirs.Empty()
+	if !known && edited {
+		// What the vendor shows where there is nothing (an object that is just there is active) is nobody's edit.
+		edited = !equal(theirs, s.fitOne(rec.System, f, domain.Null))
+	}
 	if !edited {
 		delete(rec.Held, f) // taken back
 		return

@@ -233,3 +233,26 @@ func unexplained(change, pending decimal.Decimal) decimal.Decimal {
 	}
 	return decimal.Zero
 }
+
+// MovedBy counts the movements that a document has made.
+func MovedBy(ctx context.Context, db DB, document string) (n int, err error) {
+	if err := db.QueryRow(ctx, `-- name: MovedBy
+		SELECT count(*) FROM stock_movements WHERE document = $1`, document).Scan(&n); err != nil {
+		return 0, fmt.Errorf("store.MovedBy: %w", err)
+	}
+	return n, nil
+}
+
+// WrongLevels returns the stock levels whose movements do not add up to what is on hand, but for what the inventory is still to be
+// told, or to what may be sold.
+func WrongLevels(ctx context.Context, db DB) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: WrongLevels
+		SELECT l.id FROM stock_levels l JOIN stock_positions p ON p.stock_level = l.id
+		JOIN (SELECT stock_level, sum(on_hand) AS on_hand, sum(committed) AS committed FROM stock_movements GROUP BY stock_level) m ON m.stock_level = l.id
+		WHERE m.on_hand <> coalesce(l.on_hand, 0) OR p.on_hand <> coalesce(l.on_hand, 0)
+			OR l.available IS NOT NULL AND l.available <> greatest(m.on_hand - m.committed, 0) ORDER BY l.id`)
+	if err != nil {
+		return nil, fmt.Errorf("store.WrongLevels: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}

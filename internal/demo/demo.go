@@ -50,8 +50,10 @@ type Result struct {
 	// SecondsToLevel is the time from the last edit until every system was level, lost webhooks included.
 	SecondsToLevel float64          `json:"secondsToLevel"`
 	Cases          map[string]int64 `json:"cases"`
-	Webhooks       map[string]int   `json:"webhooks"` // lost, twice, late, by both vendors
-	Broken         []string         `json:"broken"`   // invariants that do not hold
+	Webhooks       map[string]int   `json:"webhooks"`  // lost, twice, late, by all vendors
+	Ties           []Tie            `json:"ties"`      // money that must agree between systems
+	Movements      int              `json:"movements"` // orders that moved stock
+	Broken         []string         `json:"broken"`    // invariants that do not hold
 }
 
 // policy is the demo's: a business with five vendors and a database of its own.
@@ -115,7 +117,7 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	for _, system := range vendorSystems {
 		c := connection(s.of(system), s.url[system])
 		if system == "branch" {
-			c["otherItem"], c["purchaseAccount"], c["stockAccount"] = otherItem, "5-1000", "1-1320"
+			c["otherItem"], c["purchaseAccount"], c["stockAccount"], c["depositAccount"] = otherItem, "5-1000", "1-1320", "1-1110"
 		}
 		if system == "warehouse" {
 			if err := services(s.Warehouse); err != nil {
