@@ -82,7 +82,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
-  datum sim hubspot|myob|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
+  datum sim cin7core|hubspot|myob|shopify|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
   datum version
 
 Settings come from the environment and flags; datum serve -h lists them.
@@ -413,7 +413,7 @@ func (c *command) mapping() error { return admin.Mapping(c.out, all.Vendors(), c
 
 func (c *command) sim() error {
 	if len(c.args) == 0 {
-		return domain.Errorf(domain.Invalid, "usage: datum sim hubspot|myob|xero [--addr host:port] [--webhook URL]")
+		return domain.Errorf(domain.Invalid, "usage: datum sim cin7core|hubspot|myob|shopify|xero [--addr host:port] [--webhook URL]")
 	}
 	vendor := c.args[0]
 	if strings.HasPrefix(vendor, "-") {

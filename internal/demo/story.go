@@ -40,7 +40,7 @@ func (w *watch) story(ctx context.Context, bs []business) {
 			}
 		}
 	}()
-	for _, step := range []func(context.Context) bool{s.meet, s.phone, s.restore, s.propose, s.outage} {
+	for _, step := range []func(context.Context) bool{s.meet, s.phone, s.order, s.restore, s.propose, s.outage} {
 		if !step(ctx) {
 			break
 		}
@@ -117,6 +117,78 @@ func (s *story) phone(ctx context.Context) bool {
 	}
 	s.say("... and after %d ms it is in Xero%s", time.Since(at).Milliseconds(), late)
 	return true
+}
+
+// order is a sale in the shop: it becomes an invoice, a payment, a copy in the other books, a job for the warehouse, less stock.
+func (s *story) order(ctx context.Context) bool {
+	s.say("somebody buys a kettle and tea in the shop (Shopify) and pays by card ...")
+	at := time.Now()
+	o, err := s.s.Shop.Put("order", "", map[string]any{"financialStatus": "paid", "customerId": s.shopper(),
+		"lines": []any{map[string]any{"sku": "KET-17", "quantity": 1}, map[string]any{"sku": "TEA-250", "quantity": 2}}})
+	if err != nil {
+		s.say("the order failed: %v", err)
+		return true
+	}
+	name := path(plain(o), "name")
+	var number string
+	for _, step := range []struct {
+		system, typ string
+		is          func(x map[string]any) string
+	}{
+		{"accounting", "invoices", func(x map[string]any) string {
+			if path(x, "Reference") != name {
+				return ""
+			}
+			number = path(x, "InvoiceNumber")
+			return fmt.Sprintf("invoice %s over %s, of which %s is GST (tea has none), is in Xero", number, path(x, "Total"), path(x, "TotalTax"))
+		}},
+		{"accounting", "invoices", func(x map[string]any) string {
+			if path(x, "Reference") != name || path(x, "Status") != "PAID" {
+				return ""
+			}
+			return "its payment is booked there and the invoice is paid"
+		}},
+		{"branch", "invoices", func(x map[string]any) string {
+			if number == "" || path(x, "Number") != number {
+				return ""
+			}
+			return "MYOB has the same invoice under the same number"
+		}},
+		{"warehouse", "sales", func(x map[string]any) string {
+			id := path(x, "ExternalID")
+			ids, err := orderIDs(ctx, s.d)
+			if err != nil || id == "" || ids[name] != id {
+				return ""
+			}
+			return "Cin7 Core has the order and has set the goods aside"
+		}},
+	} {
+		found := ""
+		s.until(ctx, func() bool {
+			list, err := listOf(s.s.of(step.system), step.typ)
+			for _, x := range list {
+				if err == nil && found == "" {
+					found = step.is(x)
+				}
+			}
+			return found != ""
+		})
+		if found == "" {
+			s.say("... %s takes its time: its calls a minute are used up, and the order waits its turn", vendorOf(step.system))
+			return ctx.Err() == nil
+		}
+		s.say("... after %.1f s %s", time.Since(at).Seconds(), found)
+	}
+	return true
+}
+
+// shopper enters a customer in the shop and returns the id.
+func (s *story) shopper() string {
+	o, err := s.s.Shop.Put("customer", "", map[string]any{"name": "Edith Walker", "email": "edith.walker@shoppers.example"})
+	if err != nil {
+		return ""
+	}
+	return path(plain(o), "id")
 }
 
 // restore is an edit by a system that does not own the field, where the policy says: put it back.
@@ -273,7 +345,7 @@ func (s *story) tell(ctx context.Context, all bool) int {
 
 // vendorOf is what people call a system of the demo.
 func vendorOf(system string) string {
-	return map[string]string{"crm": "HubSpot", "accounting": "Xero"}[system]
+	return map[string]string{"crm": "HubSpot", "accounting": "Xero", "shop": "Shopify", "warehouse": "Cin7 Core", "branch": "MYOB", "database": "the database", "ops": "Datum"}[system]
 }
 
 // words takes a field's name apart: "billing address".
