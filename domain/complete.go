@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -185,6 +186,19 @@ func Issued(v Values) (r money.Result, ok bool, err error) {
 	}
 	r, err = money.Check(doc)
 	return r, true, err
+}
+
+// Checked returns the record with lines that do not add up left out and reported.
+func Checked(rec Record) Record {
+	err := CheckDocument(rec.Values)
+	if err == nil {
+		return rec
+	}
+	rec.Issues = append(slices.Clone(rec.Issues), Issue{Field: "lines", Code: "does_not_add_up", Message: err.Error(),
+		Value: amountOf(rec.Values["total"]).StringFixed(2), Severity: Problem})
+	rec.Values = rec.Values.Clone()
+	delete(rec.Values, "lines")
+	return rec
 }
 
 func refusal(err error) error {

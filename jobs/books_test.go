@@ -196,3 +196,58 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 		t.Errorf("contacts %s, invoices %s; %v", text(contacts), text(invoices), r.openCases())
 	}
 }
+
+// TestPaymentBeforeItsInvoiceIsIssued: a payment that accounting refuses because the invoice is still a draft is made when it is
+// issued, by itself.
+func TestPaymentBeforeItsInvoiceIsIssued(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, documents)
+	r.quiet(30 * time.Second)
+	customer := r.enter(domain.KindCustomer, "", fields("legalName", "Jo Citizen", "email", "jo@example.com"))
+	inv := r.enter(domain.KindInvoice, "", fields("customer", customer, "issueDate", "2026-03-02", "dueDate", "2026-03-30", "lines", `[{"description":"Work","unitPrice":"110"}]`))
+	r.quiet(30 * time.Second)
+	r.enter(domain.KindPayment, "", fields("customer", customer, "amount", aud("110"), "date", "2026-03-03", "allocations", fmt.Sprintf(`[{"invoice":%q,"amount":"110"}]`, inv)))
+	eventually(t, 20*time.Second, "a case", func() (bool, any) { cs := r.openCases(); return len(cs) == 1, cs })
+	var o struct{ InvoiceID string }
+	invoices, err := r.xero.Objects("invoices")
+	must(t, err)
+	b, _ := json.Marshal(invoices[0])
+	must(t, json.Unmarshal(b, &o))
+	_, err = r.xero.Put("invoices", o.InvoiceID, map[string]any{"Status": "AUTHORISED"})
+	must(t, err)
+	eventually(t, 20*time.Second, "paid", func() (bool, any) { e := r.entities(domain.KindInvoice)[0]; return e.Stage == "PAID", e.Stage })
+	r.quiet(30 * time.Second)
+	if cs := r.openCases(); len(cs) > 0 {
+		t.Errorf("cases: %v", cs)
+	}
+}
+
+// TestQuietWithDocuments: looks at what accounting holds bring nothing in when nothing has changed, whatever the documents refer to.
+func TestQuietWithDocuments(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, documents)
+	r.quiet(30 * time.Second)
+	customer := r.enter(domain.KindCustomer, "", fields("legalName", "Jo Citizen", "email", "jo@example.com"))
+	product := r.enter(domain.KindProduct, "", fields("sku", "TAP-1", "name", "Tap"))
+	r.enter(domain.KindInvoice, "", fields("customer", customer, "issueDate", "2026-03-02", "dueDate", "2026-03-30", "stage", "AUTHORISED", "lines", fmt.Sprintf(`[{"product":%q,"unitPrice":"110"}]`, product)))
+	r.quiet(30 * time.Second)
+	pulls := func() (n int) {
+		must(t, r.pool.QueryRow(context.Background(), `SELECT count(*) FROM river_job WHERE kind = 'pull' AND state = 'completed' AND args ->> 'kind' = 'Invoice'`).Scan(&n))
+		return n
+	}
+	signals := func() (n int) {
+		must(t, r.pool.QueryRow(context.Background(), `SELECT count(*) FROM signals`).Scan(&n))
+		return n
+	}
+	looked := func(more int) {
+		from := pulls()
+		eventually(t, 30*time.Second, "looks", func() (bool, any) { n := pulls(); return n >= from+more, n })
+	}
+	looked(4) // the first looks after a write complete what its answer did not show
+	r.quiet(30 * time.Second)
+	before := signals()
+	looked(4)
+	if after := signals(); after != before {
+		t.Errorf("%d signals while nothing has changed", after-before)
+	}
+}

@@ -323,6 +323,9 @@ func near(a, b decimal.Decimal) bool { return a.Sub(b).Abs().LessThanOrEqual(dec
 
 // invoice: what is paid shows on what the invoice was made from.
 func (f *flow) invoice(ctx context.Context, inv *store.Entity) error {
+	if err := f.again(ctx, inv); err != nil {
+		return err
+	}
 	from, err := f.entity(ctx, inv.Golden["origin"].Text())
 	if err != nil || from == nil {
 		return err
@@ -349,6 +352,23 @@ func (f *flow) invoice(ctx context.Context, inv *store.Entity) error {
 		fields["amountPaid"] = inv.Golden["amountPaid"]
 	}
 	return f.set(ctx, ownership.PaymentToStatus, from, fields)
+}
+
+// again has payments and credits tried once more that a system refused before the invoice was as it is now: while it was a draft.
+func (f *flow) again(ctx context.Context, inv *store.Entity) error {
+	if inv.Stage != "AUTHORISED" {
+		return nil
+	}
+	refused, err := store.RefusedFor(ctx, f.pool, inv.ID)
+	if err != nil {
+		return err
+	}
+	for _, u := range refused {
+		if err := f.applier.Retry(ctx, u.EntityID, u.System, f.cause(inv, ownership.PaymentToStatus)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // payment: a payment of an order pays the order's invoice.

@@ -141,10 +141,14 @@ func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.
 	for _, r := range stored {
 		by[r.ExternalID] = r
 	}
+	linked, err := e.linked(ctx, tx, c, signals)
+	if err != nil {
+		return nil, err
+	}
 	var out []store.Signal
 	for _, s := range signals {
 		r := by[s.ExternalID]
-		if r != nil && !r.Deleted && s.Record.MergedInto == "" && len(s.Record.Aliases) == 0 && sameRecord(r, s.Record) {
+		if r != nil && !r.Deleted && s.Record.MergedInto == "" && len(s.Record.Aliases) == 0 && sameRecord(r, s.Record, linked) {
 			continue
 		}
 		out = append(out, s)
@@ -152,6 +156,34 @@ func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.
 	return out, nil
 }
 
-func sameRecord(r *store.Record, n *domain.Record) bool {
-	return len(r.Values.Diff(n.Values)) == 0 && len(n.Values.Diff(r.Values)) == 0 && len(r.Issues) == len(n.Issues) && r.CanonicalID == n.CanonicalID
+// linked looks up what the records refer to: stored ones refer by our ids.
+func (e *Engine) linked(ctx context.Context, tx pgx.Tx, c *connected, signals []store.Signal) (map[domain.Ref]string, error) {
+	var ask []domain.Ref
+	for _, s := range signals {
+		for _, ref := range domain.Refs(s.Kind, s.Record.Values) {
+			if id, ok := domain.ExtID(ref.ID); ok {
+				ask = append(ask, domain.Ref{Kind: ref.Kind, ID: id})
+			}
+		}
+	}
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	return store.LinkedRefs(ctx, tx, c.Name, ask)
+}
+
+func sameRecord(r *store.Record, rec *domain.Record, linked map[domain.Ref]string) bool {
+	n := *rec
+	waits := false
+	n.Values = domain.MapRefs(n.Kind, n.Values, func(ref domain.Ref) string {
+		id, ok := domain.ExtID(ref.ID)
+		if !ok {
+			return ref.ID
+		}
+		to := linked[domain.Ref{Kind: ref.Kind, ID: id}]
+		waits = waits || to == ""
+		return to
+	})
+	n = domain.Checked(n)
+	return waits == (len(r.Waits) > 0) && len(r.Values.Diff(n.Values)) == 0 && len(n.Values.Diff(r.Values)) == 0 && len(r.Issues) == len(n.Issues) && r.CanonicalID == n.CanonicalID
 }

@@ -60,12 +60,9 @@ func (r *run) record(in Incoming) (Result, error) {
 		return Result{}, err
 	}
 	rec = in.Record
-	if err := domain.CheckDocument(rec.Values); err != nil && in.Source != FromProjection {
-		in.Record.Issues = append(in.Record.Issues, domain.Issue{Field: "lines", Code: "does_not_add_up", Message: err.Error(),
-			Value: domain.Amount(rec.Values["total"]).StringFixed(2), Severity: domain.Problem})
-		in.Record.Values = rec.Values.Clone()
-		delete(in.Record.Values, "lines")
-		rec = in.Record
+	if in.Source != FromProjection {
+		rec = domain.Checked(rec)
+		in.Record = rec
 	}
 	keys := match.Keys(rec.Kind, rec.Values)
 	if rec.Deleted || rec.MergedInto != "" {

@@ -116,3 +116,17 @@ func NextNumber(ctx context.Context, tx pgx.Tx, kind domain.Kind) (int64, error)
 	}
 	return n, nil
 }
+
+// RefusedFor returns the projections of what pays the invoice that a system has refused as not possible in the state of things, and
+// that have not been tried since the invoice has changed.
+func RefusedFor(ctx context.Context, db DB, invoice string) ([]Unwaiting, error) {
+	rows, err := db.Query(ctx, `-- name: RefusedFor
+		SELECT DISTINCT p.system, p.kind, p.entity_id, p.lane FROM allocations a
+		JOIN projections p ON p.entity_id = a.document AND p.status = 'refused' AND p.error_code = 'CONFLICT'
+		JOIN entities e ON e.id = a.invoice AND p.updated_at < e.updated_at
+		WHERE a.invoice = $1 ORDER BY p.entity_id, p.system`, invoice)
+	if err != nil {
+		return nil, fmt.Errorf("store.RefusedFor: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unwaiting])
+}
