@@ -37,7 +37,7 @@ func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch, c *commer
 		}
 	}
 	// Level means: both sweeps have been made since the last edit, and nothing waits.
-	err := w.until(ctx, 4*time.Minute, func(st status) bool {
+	err := w.until(ctx, 10*time.Minute, func(st status) bool {
 		for _, x := range swept {
 			done, err := d.Engine.SweptSince(ctx, x.system, x.kind, stopped)
 			if err != nil || !done {
