@@ -228,11 +228,6 @@ type Finder interface {
 	Find(ctx context.Context, kind domain.Kind, queries []Query) ([][]domain.Record, error)
 }
 
-// Archiver archives where that is a call of its own and not a value of the status field.
-type Archiver interface {
-	Archive(ctx context.Context, kind domain.Kind, externalID, key string) (domain.Record, error)
-}
-
 // Sweeper lists everything. Pages may shift under writes; an adapter says Complete only on the last page of a pass in
 // which nothing can have been skipped.
 type Sweeper interface {
@@ -306,7 +301,6 @@ type Abilities struct {
 	BatchFetcher BatchFetcher
 	Writer       Writer
 	Finder       Finder
-	Archiver     Archiver
 	Sweeper      Sweeper
 	Notifier     Notifier
 	Checker      Checker
@@ -320,7 +314,6 @@ func AbilitiesOf(a Adapter) Abilities {
 	ab.BatchFetcher, _ = a.(BatchFetcher)
 	ab.Writer, _ = a.(Writer)
 	ab.Finder, _ = a.(Finder)
-	ab.Archiver, _ = a.(Archiver)
 	ab.Sweeper, _ = a.(Sweeper)
 	ab.Notifier, _ = a.(Notifier)
 	ab.Checker, _ = a.(Checker)

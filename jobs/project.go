@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,7 +19,6 @@ import (
 	"datum/adapters/rest"
 	"datum/domain"
 	"datum/domain/change"
-	"datum/domain/ownership"
 	"datum/domain/store"
 )
 
@@ -310,101 +308,6 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 	return items, nil
 }
 
-// externals knows the vendor's ids of entities.
-type externals map[string]string
-
-// externals looks up what the entities refer to in this system.
-func (p *pass) externals(ctx context.Context, entities []store.Entity, claimed []*store.Projection) (externals, error) {
-	var ids []string
-	note := func(v domain.Values) {
-		for _, r := range domain.Refs(p.kind, v) {
-			if !slices.Contains(ids, r.ID) {
-				ids = append(ids, r.ID)
-			}
-		}
-	}
-	for _, e := range entities {
-		note(e.Golden)
-	}
-	for _, c := range claimed {
-		note(c.Diff)
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	to, err := store.Survivors(ctx, p.pool, ids)
-	if err != nil {
-		return nil, err
-	}
-	for i, id := range ids {
-		if s := to[id]; s != "" {
-			ids[i] = s
-		}
-	}
-	ext, err := store.ExternalOf(ctx, p.pool, p.c.Name, ids)
-	for from, id := range to {
-		if x := ext[id]; x != "" {
-			ext[from] = x
-		}
-	}
-	return ext, err
-}
-
-// vendor returns the values with references by the vendor's ids. What it does not have is left out and, unless the system does
-// not carry such objects at all, noted in missing.
-func (x externals) vendor(kind domain.Kind, v domain.Values, missing *[]domain.Ref) domain.Values {
-	if len(v) == 0 {
-		return v
-	}
-	return domain.MapRefs(kind, v, func(r domain.Ref) string {
-		id := x[r.ID]
-		if id == "" && missing != nil {
-			*missing = append(*missing, r)
-		}
-		return domain.Ext(id)
-	})
-}
-
-// replicated reports whether entities of the kind come to be in the system at all.
-func replicated(pol *ownership.Policy, kind domain.Kind, system string) bool {
-	kp := pol.Kind(kind)
-	return kp.MayCreate(system) || kp.Replicate[system] != "" && kp.Replicate[system] != ownership.Never
-}
-
-// wait parks an item until what it refers to is in the system. What the system or the policy knows no such objects for is
-// written without.
-func (p *pass) wait(ctx context.Context, it *item, missing []domain.Ref) error {
-	ids := make([]string, len(missing))
-	for i, r := range missing {
-		ids[i] = r.ID
-	}
-	p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", ids)
-	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: store.Waits, WaitsFor: ids,
-		Error: fmt.Sprintf("waits until %s is in %s", strings.Join(ids, ", "), it.System)}
-	var asked []string
-	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
-		if _, err := rel.Apply(ctx, tx); err != nil {
-			return err
-		}
-		var err error
-		if asked, err = store.Need(ctx, tx, p.c.Name, ids); err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
-		return tx.SendBatch(ctx, b).Close()
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range asked {
-		if _, err := p.applier.Resettle(ctx, id, change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: it.CorrelationID, Lane: it.Lane}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (it *item) op() string {
 	if it.ExternalID == "" {
 		return "create"
@@ -637,86 +540,6 @@ func (p *pass) giveBack(ctx context.Context, items []*item, in time.Duration, wh
 		p.log.InfoContext(ctx, "not written yet", "system", p.c.Name, "records", len(items), "code", code, "retry_in", in, "error", loggable(why))
 	}
 	return store.GiveBack(ctx, p.pool, p.c.Name, p.lease, ids, in, code, msg)
-}
-
-// lookUp finds out what became of writes whose outcome is unknown. What is found is linked and compared; what is not there
-// was not written and may be written again.
-func (p *pass) lookUp(ctx context.Context, items []*item) (time.Duration, error) {
-	var creates, updates []*item
-	for _, it := range items {
-		if it.ExternalID == "" {
-			creates = append(creates, it)
-		} else {
-			updates = append(updates, it)
-		}
-	}
-	found := map[*item][]domain.Record{}
-	err := func() error {
-		if len(creates) > 0 {
-			if p.c.Finder == nil {
-				return domain.Errorf(domain.Unsupported, "%s: its adapter cannot look up what became of a write", p.c.Name)
-			}
-			queries := make([]adapters.Query, len(creates))
-			for i, it := range creates {
-				queries[i] = adapters.Query{CanonicalID: it.EntityID}
-				if m := p.c.carried(p.kind); m != nil && m.IDField == "" {
-					queries[i].Values = it.write.Golden // the vendor has no place for our id: what it is known by must do
-				}
-			}
-			answers, err := p.c.Finder.Find(ctx, p.kind, queries)
-			if err != nil {
-				return err
-			}
-			for i, it := range creates {
-				found[it] = answers[i]
-			}
-		}
-		for _, it := range updates {
-			rec, err := p.c.adapter.Fetch(ctx, p.kind, it.ExternalID)
-			if err != nil && domain.CodeOf(err) != domain.NotFound {
-				return err
-			}
-			if err == nil {
-				found[it] = []domain.Record{rec}
-			}
-		}
-		return nil
-	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
-	if err != nil {
-		de := domain.AsError(err)
-		wait := max(p.pause(err), de.RetryAfter, time.Second)
-		p.log.InfoContext(ctx, "looking up unknown outcomes failed", "system", p.c.Name, "records", len(items), "code", de.Code, "error", loggable(err))
-		for _, it := range items {
-			rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, KeepIntent: true, RetryIn: wait, ErrorCode: de.Code, Error: de.Message}
-			if _, err := rel.Apply(ctx, p.pool); err != nil {
-				return wait, err
-			}
-		}
-		return wait, nil
-	}
-	for _, it := range items {
-		in := change.Incoming{System: p.c.Name, EntityID: it.EntityID, Cause: change.Cause{Actor: "datum", Source: change.FromPoll, CorrelationID: it.CorrelationID, Lane: it.Lane}}
-		if len(found[it]) > 0 {
-			in.Record = found[it][0]
-		}
-		held, err := p.settle(ctx, it, in, len(found[it]) == 0)
-		if err != nil {
-			return 0, err
-		}
-		// More than one is a duplicate that somebody made: the write path says so.
-		for _, rec := range found[it][min(1, len(found[it])):] {
-			in.Record, in.EntityID = rec, ""
-			if held {
-				if _, err := p.applier.Record(ctx, in); err != nil {
-					return 0, err
-				}
-			}
-		}
-	}
-	p.applier.Ring()
-	return 0, nil
 }
 
 // record notes in dry run what would be written, and parks it until the system is live.

@@ -33,7 +33,6 @@ type commerce struct {
 	s    *Sims
 	r    *rand.Rand
 	note func(format string, args ...any)
-	ops  *pgxpool.Pool // of the internal database
 
 	mu    sync.Mutex
 	stats struct{ orders, refunds, deals int }

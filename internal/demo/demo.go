@@ -139,7 +139,7 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 		return fmt.Errorf("item in MYOB: %w", err)
 	}
 	p := &people{crm: s.CRM, accounting: s.Accounting, r: r}
-	trade := &commerce{s: s, r: rand.New(rand.NewPCG(o.Seed, 0x5a1e)), note: p.note, ops: internal}
+	trade := &commerce{s: s, r: rand.New(rand.NewPCG(o.Seed, 0x5a1e)), note: p.note}
 	if err := trade.stock(); err != nil {
 		return err
 	}

@@ -1,0 +1,110 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+// externals knows the vendor's ids of entities.
+type externals map[string]string
+
+// externals looks up what the entities refer to in this system.
+func (p *pass) externals(ctx context.Context, entities []store.Entity, claimed []*store.Projection) (externals, error) {
+	var ids []string
+	note := func(v domain.Values) {
+		for _, r := range domain.Refs(p.kind, v) {
+			if !slices.Contains(ids, r.ID) {
+				ids = append(ids, r.ID)
+			}
+		}
+	}
+	for _, e := range entities {
+		note(e.Golden)
+	}
+	for _, c := range claimed {
+		note(c.Diff)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	to, err := store.Survivors(ctx, p.pool, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		if s := to[id]; s != "" {
+			ids[i] = s
+		}
+	}
+	ext, err := store.ExternalOf(ctx, p.pool, p.c.Name, ids)
+	for from, id := range to {
+		if x := ext[id]; x != "" {
+			ext[from] = x
+		}
+	}
+	return ext, err
+}
+
+// vendor returns the values with references by the vendor's ids. What it does not have is left out and, unless the system does
+// not carry such objects at all, noted in missing.
+func (x externals) vendor(kind domain.Kind, v domain.Values, missing *[]domain.Ref) domain.Values {
+	if len(v) == 0 {
+		return v
+	}
+	return domain.MapRefs(kind, v, func(r domain.Ref) string {
+		id := x[r.ID]
+		if id == "" && missing != nil {
+			*missing = append(*missing, r)
+		}
+		return domain.Ext(id)
+	})
+}
+
+// replicated reports whether entities of the kind come to be in the system at all.
+func replicated(pol *ownership.Policy, kind domain.Kind, system string) bool {
+	kp := pol.Kind(kind)
+	return kp.MayCreate(system) || kp.Replicate[system] != "" && kp.Replicate[system] != ownership.Never
+}
+
+// wait parks an item until what it refers to is in the system. What the system or the policy knows no such objects for is
+// written without.
+func (p *pass) wait(ctx context.Context, it *item, missing []domain.Ref) error {
+	ids := make([]string, len(missing))
+	for i, r := range missing {
+		ids[i] = r.ID
+	}
+	p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", ids)
+	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: store.Waits, WaitsFor: ids,
+		Error: fmt.Sprintf("waits until %s is in %s", strings.Join(ids, ", "), it.System)}
+	var asked []string
+	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
+		if _, err := rel.Apply(ctx, tx); err != nil {
+			return err
+		}
+		var err error
+		if asked, err = store.Need(ctx, tx, p.c.Name, ids); err != nil {
+			return err
+		}
+		b := &pgx.Batch{}
+		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range asked {
+		if _, err := p.applier.Resettle(ctx, id, change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: it.CorrelationID, Lane: it.Lane}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
