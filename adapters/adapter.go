@@ -132,6 +132,9 @@ type Doer interface {
 type Call struct {
 	Method string
 	Path   string // below Session.BaseURL, with query
+	// URL, in place of Path, is the absolute address of a file that the vendor has made for this account (the result of a bulk
+	// query) and named in an answer. It is called without the account's token and must be https or the vendor's own host.
+	URL    string
 	Header http.Header
 	Body   []byte // JSON; nil for none
 	// Write tells a call that changes something: a lost answer is then Unknown and not Unavailable.

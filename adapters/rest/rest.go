@@ -199,10 +199,16 @@ func (c *Client) Do(ctx context.Context, call adapters.Call) (*adapters.Response
 }
 
 func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response, error) {
+	if call.URL != "" {
+		var err error
+		if call.Path, err = c.elsewhere(call); err != nil {
+			return nil, err
+		}
+	}
 	if !strings.HasPrefix(call.Path, "/") {
 		return nil, domain.Errorf(domain.Internal, "the path of a call must start with a slash")
 	}
-	if c.cfg.Auth == nil {
+	if c.cfg.Auth == nil || call.URL != "" {
 		resp, err := c.once(ctx, call, "")
 		if err != nil {
 			return nil, err
@@ -235,6 +241,17 @@ func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response
 		}
 	}
 	return c.judge(call, resp)
+}
+
+// elsewhere checks an address that the vendor has named and returns how it is logged: its query may be the key to the file.
+func (c *Client) elsewhere(call adapters.Call) (string, error) {
+	u, err := url.Parse(call.URL)
+	base, baseErr := url.Parse(c.cfg.BaseURL)
+	if err != nil || baseErr != nil || u.Host == "" || u.User != nil || call.Write || call.Path != "" ||
+		u.Scheme != "https" && (u.Scheme != base.Scheme || u.Host != base.Host) {
+		return "", domain.Errorf(domain.Invalid, "the vendor names a file at an address that is not called; it must be https")
+	}
+	return "/" + u.Host + u.Path, nil
 }
 
 // once makes one request, whatever its status.

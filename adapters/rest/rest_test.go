@@ -431,3 +431,40 @@ type keyed struct{ rejected bool }
 func (k *keyed) Token(context.Context) (string, error)                  { return "secret-token", nil }
 func (k *keyed) Refresh(_ context.Context, used string) (string, error) { return used, nil }
 func (k *keyed) Reject(context.Context, string, string) error           { k.rejected = true; return nil }
+
+type fixedToken string
+
+func (f fixedToken) Token(context.Context) (string, error)           { return string(f), nil }
+func (f fixedToken) Refresh(context.Context, string) (string, error) { return string(f), nil }
+func (f fixedToken) Reject(context.Context, string, string) error    { return nil }
+
+type lastExchange struct{ x rest.Exchange }
+
+func (l *lastExchange) Log(x rest.Exchange) { l.x = x }
+
+// TestElsewhere: a file at an address that the vendor names is read without the account's token, its key is not logged, and
+// no other scheme or host is called in the clear.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	var seen http.Header
+	store := serve(t, func(w http.ResponseWriter, r *http.Request) { seen = r.Header.Clone(); io.WriteString(w, "line\n") })
+	log := &lastExchange{}
+	cl := client(t, rest.Config{BaseURL: store, Auth: fixedToken("token-canary"), Exchanges: log})
+	resp, err := cl.Do(t.Context(), adapters.Call{Method: "GET", URL: store + "/bulk/1?token=key-canary"})
+	if err != nil || string(resp.Body) != "line\n" {
+		t.Fatalf("%v", err)
+	}
+	if seen.Get("Authorization") != "" {
+		t.Error("the account's token was sent")
+	}
+	if strings.Contains(log.x.Path, "canary") || !strings.HasSuffix(log.x.Path, "/bulk/1") {
+		t.Errorf("logged as %q", log.x.Path)
+	}
+	other := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("another host was called in the clear") })
+	for _, bad := range []adapters.Call{{Method: "GET", URL: other + "/f"}, {Method: "GET", URL: "file:///etc/passwd"}, {Method: "GET", URL: "https://user:pw@x.example/f"},
+		{Method: "POST", URL: store + "/f", Write: true}, {Method: "GET", URL: "::"}} {
+		if _, err := cl.Do(t.Context(), bad); domain.CodeOf(err) != domain.Invalid {
+			t.Errorf("%s: %v", bad.URL, err)
+		}
+	}
+}

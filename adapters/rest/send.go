@@ -82,7 +82,11 @@ func (c *Client) request(ctx context.Context, call adapters.Call, token string) 
 	if call.Body != nil {
 		body = bytes.NewReader(call.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, call.Method, c.cfg.BaseURL+call.Path, body)
+	at := c.cfg.BaseURL + call.Path
+	if call.URL != "" {
+		at = call.URL
+	}
+	req, err := http.NewRequestWithContext(ctx, call.Method, at, body)
 	if err != nil {
 		// The parser's error quotes the URL, which can hold personal data.
 		return nil, domain.Errorf(domain.Internal, "the call's method or path cannot be sent")

@@ -16,6 +16,10 @@ type cursor struct {
 	After    string `json:"after,omitempty"`    // Shopify's own cursor
 	Location string `json:"location,omitempty"` // of stock: Shopify's cursor of the location before this one
 	On       bool   `json:"on,omitempty"`       // the pass has begun
+	Bulk     string `json:"bulk,omitempty"`     // the bulk operation whose result is read
+	Asked    int64  `json:"asked,omitempty"`    // when it was asked for, by our clock
+	Offset   int64  `json:"offset,omitempty"`   // how much of its result has been read, bytes
+	Done     bool   `json:"-"`                  // all of it has
 }
 
 func (a *adapter) parse(s string) (c cursor, err error) {
@@ -41,11 +45,22 @@ func (a *adapter) Changes(ctx context.Context, kind domain.Kind, cur string) (pa
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	recs, next, err := a.page(ctx, kind, c, true)
+	if c == (cursor{}) {
+		if c, err = a.startBulk(ctx, kind); err != nil {
+			return adapters.Page{}, err
+		} else if c.Bulk != "" {
+			return adapters.Page{Cursor: c.String(), More: true}, nil
+		}
+	}
+	read := a.page
+	if c.Bulk != "" {
+		read = a.bulkPage
+	}
+	recs, next, err := read(ctx, kind, c, true)
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	if next.After != "" || next.Location != "" {
+	if next.After != "" || next.Location != "" || next.Bulk != "" || c.Bulk != "" && !next.Done {
 		return adapters.Page{Records: recs, Cursor: next.String(), More: true}, nil
 	}
 	again := cursor{Since: time.UnixMilli(next.Start).Add(-a.overlap).UnixMilli()}
@@ -258,11 +273,16 @@ func (a *adapter) payments(ctx context.Context, v vars) ([]object, pageInfo, sen
 				pays = list(out.Order, "transactions")
 			}
 		}
-		head := object{"id": o["id"], "legacyResourceId": o["legacyResourceId"], "name": o["name"], "test": o["test"], "customer": o["customer"]}
-		for _, p := range pays {
-			p["order"] = head
-			all = append(all, p)
-		}
+		all = append(all, paymentsOf(o, pays)...)
 	}
 	return all, info, s, err
+}
+
+// paymentsOf are an order's transactions, each with the head of its order.
+func paymentsOf(o object, pays []object) []object {
+	head := object{"id": o["id"], "legacyResourceId": o["legacyResourceId"], "name": o["name"], "test": o["test"], "customer": o["customer"]}
+	for _, p := range pays {
+		p["order"] = head
+	}
+	return pays
 }

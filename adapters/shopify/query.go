@@ -167,6 +167,34 @@ const queryOrdersWithPayments = `query OrdersWithPayments($first: Int!, $after: 
 const queryPaymentsOfOrder = `query PaymentsOfOrder($id: ID!) {
  order(id: $id) { id legacyResourceId name test customer { legacyResourceId } transactions(first: 150) { ...P } } }` + paymentFragment + moneyFragment
 
+// Bulk operations: a query over everything, whose result is a file. No variables, no pages.
+
+const queryCounts = `query Counts($limit: Int!, $customers: Boolean!, $variants: Boolean!, $orders: Boolean!) {
+ customersCount(limit: $limit) @include(if: $customers) { count } productVariantsCount(limit: $limit) @include(if: $variants) { count }
+ ordersCount(limit: $limit) @include(if: $orders) { count } }`
+
+const mutationRunBulk = `mutation RunBulk($query: String!) {
+ bulkOperationRunQuery(query: $query, groupObjects: true) { bulkOperation { id } userErrors { field message code } } }`
+
+const queryBulk = `query Bulk($id: ID!) { bulkOperation(id: $id) { status errorCode objectCount url } }`
+
+const bulkCustomers = `query BulkCustomers { customers { edges { node { ...C } } } }` + customerFragment
+
+const bulkVariants = `query BulkVariants { productVariants { edges { node { ...V } } } }` + variantFragment
+
+const bulkOrders = `query BulkOrders { orders { edges { node { id legacyResourceId name createdAt processedAt updatedAt cancelledAt closedAt test edited email note poNumber tags
+ sourceName currencyCode taxesIncluded displayFinancialStatus displayFulfillmentStatus customer { legacyResourceId } retailLocation { legacyResourceId }
+ billingAddress { ...A } shippingAddress { ...A } currentTotalPriceSet { ...M } currentTotalTaxSet { ...M } totalReceivedSet { ...M } totalRefundedSet { ...M }
+ totalCashRoundingAdjustment { paymentSet { ...M } }
+ shippingLines { edges { node { id title originalPriceSet { ...M } discountedPriceSet { ...M } taxLines { rate title priceSet { ...M } } } } }
+ lineItems { edges { node { ...I } } }
+ refunds(first: 10) { id } } } } }` + moneyFragment + addressFragment + lineFragment
+
+const bulkRefunds = `query BulkRefunds { orders { edges { node { id refunds(first: 250) { id } } } } }`
+
+const bulkPayments = `query BulkPayments { orders { edges { node { id legacyResourceId name test customer { legacyResourceId } transactions(first: 150) { ...P } } } } }` +
+	paymentFragment + moneyFragment
+
 // Set-up.
 
 const mutationDefine = `mutation Define($definition: MetafieldDefinitionInput!) {

@@ -58,7 +58,7 @@ func operations(t *testing.T) map[string]string {
 	}
 	all := map[string]string{}
 	for name, e := range consts {
-		if strings.HasPrefix(name, "query") || strings.HasPrefix(name, "mutation") {
+		if strings.HasPrefix(name, "query") || strings.HasPrefix(name, "mutation") || strings.HasPrefix(name, "bulk") {
 			all[name] = text(e)
 		}
 	}
@@ -82,7 +82,7 @@ func TestOperations(t *testing.T) {
 		if got := operationName(text); got != op.Name || len(doc.Operations) != 1 {
 			t.Errorf("%s: its name reads as %q, it is %q", name, got, op.Name)
 		}
-		if want := strings.TrimPrefix(strings.TrimPrefix(name, "query"), "mutation"); op.Name != want {
+		if want := strings.Replace(strings.TrimPrefix(strings.TrimPrefix(name, "query"), "mutation"), "bulk", "Bulk", 1); op.Name != want {
 			t.Errorf("%s is called %s", name, op.Name)
 		}
 		var walk func(set gql.SelectionSet)
@@ -119,7 +119,8 @@ func TestCosts(t *testing.T) {
 		if !strings.HasPrefix(name, "query") {
 			continue
 		}
-		v := vars{"id": "gid://shopify/X/1", "item": "gid://shopify/X/1", "location": "gid://shopify/X/1", "owner": "CUSTOMER", "sort": "ID", "first": maxPage}
+		v := vars{"id": "gid://shopify/X/1", "item": "gid://shopify/X/1", "location": "gid://shopify/X/1", "owner": "CUSTOMER", "sort": "ID", "first": maxPage,
+			"limit": 10_000, "customers": true, "variants": true, "orders": true}
 		if n := pages[name]; n > 0 {
 			v["first"] = n
 		}

@@ -6,7 +6,7 @@
 //
 // Changes come from searches in the order of updatedAt, whose index trails behind writes: every poll reaches back. Listings
 // are in the order of ids, which never change: new objects come at the end and none is skipped. Shopify answers what it
-// cannot do with status 200, so every answer is looked into. Our id is a unique metafield, by which a customer or product
+// cannot do with status 200, so every answer is looked into. The first reading of many objects is a bulk operation. Our id is a unique metafield, by which a customer or product
 // that an earlier, unanswered create has made is found and written again instead of made twice.
 //
 // An adapter remembers the shop's settings for ten minutes and how many points are left: keep one per account, not one
@@ -30,6 +30,8 @@ const (
 	maxPage    = 100
 	defaultLap = 5 * time.Minute
 	remembered = 10 * time.Minute
+	// defaultBulk is where reading by pages starts to take longer than a bulk operation, which costs no points but has to be waited for.
+	defaultBulk = 1000
 )
 
 var scopes = []string{"read_customers", "write_customers", "read_products", "write_products", "read_inventory", "write_inventory", "read_locations",
@@ -51,6 +53,7 @@ func Vendor() adapters.Vendor {
 			{Name: "currency", Help: "the shop's currency, in which its prices are", Default: "AUD"},
 			{Name: "testOrders", Help: "true reads test orders too", Default: "false"},
 			{Name: "overlap", Help: "how far each poll reaches back before the last one", Default: defaultLap.String()},
+			{Name: "bulkFrom", Help: "how many objects of a kind there must be for the first reading to be one bulk operation instead of pages", Default: strconv.Itoa(defaultBulk)},
 			{Name: "pageSize", Help: "objects in one page, 1 to 100; orders and products come in smaller ones", Default: strconv.Itoa(maxPage)},
 		},
 		Open: open,
@@ -78,6 +81,7 @@ type adapter struct {
 	mapped   []adapters.Mapping
 	overlap  time.Duration
 	size     int
+	bulkFrom int
 	tests    bool
 	shopName string
 
@@ -100,7 +104,7 @@ var (
 )
 
 func open(s adapters.Session) (adapters.Adapter, error) {
-	a := &adapter{s: s, mapped: mappings(currencyOf(s.Settings)), overlap: defaultLap, size: maxPage, tests: s.Settings["testOrders"] == "true", shopName: s.Settings["shop"], costs: map[string]float64{}}
+	a := &adapter{s: s, mapped: mappings(currencyOf(s.Settings)), overlap: defaultLap, size: maxPage, bulkFrom: defaultBulk, tests: s.Settings["testOrders"] == "true", shopName: s.Settings["shop"], costs: map[string]float64{}}
 	bad := func(setting, why string) error {
 		return &domain.Error{Code: domain.Invalid, System: s.System, Op: "shopify.Open", Message: "the setting " + setting + " " + why}
 	}
@@ -117,6 +121,13 @@ func open(s adapters.Session) (adapters.Adapter, error) {
 			return nil, bad("pageSize", "must be a number from 1 to 100")
 		}
 		a.size = n
+	}
+	if v := s.Settings["bulkFrom"]; v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 10_000 {
+			return nil, bad("bulkFrom", "must be a number from 1 to 10000")
+		}
+		a.bulkFrom = n
 	}
 	if a.s.Now == nil {
 		a.s.Now = time.Now

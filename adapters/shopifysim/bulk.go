@@ -229,5 +229,16 @@ func (s *Sim) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
-	_, _ = w.Write(b.result) // the client is gone: nobody to tell
+	http.ServeContent(w, r, "", b.done, bytes.NewReader(b.result)) // the store reads parts too
+}
+
+// CancelBulk cancels the bulk operations that run, as a person does.
+func (s *Sim) CancelBulk() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.bulks {
+		if s.settle(b); b.status != "COMPLETED" {
+			b.status = "CANCELED"
+		}
+	}
 }
