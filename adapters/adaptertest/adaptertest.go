@@ -30,6 +30,16 @@ type Fixture struct {
 	// Immutable says that a record of the kind cannot be changed once it is made, only its stage (a payment is voided): fields
 	// are tried out on new records, every change of another field must be refused, and people only make new objects.
 	Immutable bool
+	// Adopted says that records of the kind are made by people only: a creation must be Unsupported, and Datum writes to those
+	// that are there. Golden needs the NameField only.
+	Adopted bool
+	// Keyless says that records of the kind are found by our id only (a refund), looked for where their values say.
+	Keyless bool
+	// Always says that every object is there from the beginning, as nothing (stock of which there is none): a look-up finds it,
+	// and what it shows tells whether a write whose answer was lost was carried out. It cannot be deleted.
+	Always bool
+	// Lasting says that the vendor cannot delete objects of the kind (a count of stock).
+	Lasting bool
 	// ReadOnly says that the kind is only read: every write must be Unsupported. Golden, Required, Refused and VendorOnly
 	// are not needed, and NameField need not be writable.
 	ReadOnly bool
@@ -39,8 +49,10 @@ type Fixture struct {
 	OnePage bool
 	// CreateMethod is the HTTP method of the call that creates a record; default POST.
 	CreateMethod string
+	// CreateCall is a part of the body of that call, where creating takes several calls to one path.
+	CreateCall string
 	// New returns a fresh simulator whose limits are out of the way, holding the records that Golden's values refer to and none
-	// of Type. The suite closes it.
+	// of Type but Base. The suite closes it.
 	New func() Simulator
 	// Settings returns the account settings for the simulator's credentials. Make pages small (5 or so) where
 	// they can be, so that few records need several; else raise Crowd.
@@ -57,6 +69,14 @@ type Fixture struct {
 	Type      string
 	Named     func(name string) map[string]any
 	NameField domain.Field // default legalName
+	// NameValue is what a name reads as, where NameField is not a text (a quantity); default the name.
+	NameValue func(name string) domain.Value
+	// Make are the properties of the n-th new object, where it needs more than a name; default Named.
+	Make func(n int, name string) map[string]any
+	// Base is how many objects of Type are there from the beginning, where they cannot be without (the first stock of a product).
+	Base int
+	// Follows are fields that change with NameField by themselves (on hand with available).
+	Follows []domain.Field
 	// ExternalID returns the adapter's external id for one of the simulator's objects of Type.
 	ExternalID func(object map[string]any) string
 	// ObjectID returns the simulator's id for an external id of an object of Type.
@@ -98,6 +118,13 @@ func Run(t *testing.T, f Fixture) {
 	}
 	if f.CreateMethod == "" {
 		f.CreateMethod = http.MethodPost
+	}
+	f.Lasting = f.Lasting || f.Always
+	if f.NameValue == nil {
+		f.NameValue = domain.TextValue
+	}
+	if f.Make == nil {
+		f.Make = func(_ int, name string) map[string]any { return f.Named(name) }
 	}
 	if f.Crowd == 0 {
 		f.Crowd = 12

@@ -31,6 +31,7 @@ type env struct {
 	ab      adapters.Abilities
 	out     *record
 	made    int // records made by another
+	people  int // objects made by newcomer
 }
 
 func start(t *testing.T, f Fixture) *env {
@@ -260,6 +261,13 @@ func (e *env) person(externalID string, properties map[string]any) string {
 	return e.f.ExternalID(o)
 }
 
+// newcomer has a person make an object with the name.
+func (e *env) newcomer(name string) string {
+	e.t.Helper()
+	e.people++
+	return e.person("", e.f.Make(e.people-1, name))
+}
+
 // objects returns the simulator's objects by external id.
 func (e *env) objects() map[string]object {
 	e.t.Helper()
@@ -277,8 +285,8 @@ func (e *env) holds(when string, n int) {
 	e.t.Helper()
 	var ledger struct{ Duplicates int }
 	e.sim("GET", "/stats", nil, &ledger)
-	if got := len(e.objects()); got != n || ledger.Duplicates > 0 {
-		e.t.Errorf("%s: the vendor has %d objects, %d of them duplicates; want %d and none", when, got, ledger.Duplicates, n)
+	if got := len(e.objects()) - e.f.Base; got != n || ledger.Duplicates > 0 {
+		e.t.Errorf("%s: the vendor has %d new objects, %d of them duplicates; want %d and none", when, got, ledger.Duplicates, n)
 	}
 }
 
@@ -287,6 +295,9 @@ func (e *env) fault(f object) {
 	e.t.Helper()
 	if f["path"] == nil {
 		f["path"] = e.f.Path
+	}
+	if f["method"] != nil && e.f.CreateCall != "" {
+		f["holds"] = e.f.CreateCall
 	}
 	e.sim("POST", "/faults", f, nil)
 }
@@ -417,6 +428,9 @@ func (e *env) write(w adapters.Write) adapters.Outcome {
 func (e *env) create(n int) (domain.Record, adapters.Write) {
 	e.t.Helper()
 	w := e.newWrite(n)
+	if e.f.Adopted {
+		return e.fetch(e.newcomer(fmt.Sprintf("Found %03d Pty Ltd", n))), w
+	}
 	out := e.write(w)
 	if out.Err != nil {
 		e.t.Fatalf("create: %v", out.Err)

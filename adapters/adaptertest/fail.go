@@ -32,7 +32,7 @@ func (e *env) operations(r domain.Record, w adapters.Write) []operation {
 	if e.need("Sweeper") {
 		ops = append(ops, operation{name: "List", call: func(ctx context.Context) error { _, err := e.ab.Sweeper.List(ctx, e.f.Kind, ""); return err }})
 	}
-	if e.need("Finder") && !e.f.ReadOnly { // looking up is for what is written
+	if e.need("Finder") && !e.f.ReadOnly && !e.f.Adopted { // looking up is for what is written
 		ops = append(ops, operation{name: "Find", call: func(ctx context.Context) error {
 			_, err := e.ab.Finder.Find(ctx, e.f.Kind, []adapters.Query{{CanonicalID: w.CanonicalID, Values: w.Values}})
 			return err
@@ -56,7 +56,7 @@ func (e *env) subject() (domain.Record, adapters.Write) {
 	if e.f.has("Writer") && !e.f.ReadOnly {
 		return e.create(0)
 	}
-	id := e.person("", e.f.Named("Subject Pty Ltd"))
+	id := e.newcomer("Subject Pty Ltd")
 	return e.fetch(id), adapters.Write{CanonicalID: e.newID()}
 }
 
@@ -162,7 +162,7 @@ func expiredAndRevoked(e *env) {
 	if e.f.Vendor.Auth == adapters.AuthNone {
 		return
 	}
-	id := e.person("", e.f.Named("Expiry Pty Ltd"))
+	id := e.newcomer("Expiry Pty Ltd")
 	if e.f.Vendor.Auth == adapters.AuthOAuth2 {
 		e.sim("POST", "/expire", nil, nil)
 		_, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, id)

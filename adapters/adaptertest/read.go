@@ -13,7 +13,7 @@ func (e *env) crowd(n int) map[string]string {
 	names := map[string]string{}
 	for i := range n {
 		name := fmt.Sprintf("Crowd %03d Pty Ltd", i)
-		names[e.person("", e.f.Named(name))] = name
+		names[e.newcomer(name)] = name
 	}
 	if len(names) != n {
 		e.t.Fatalf("%d objects made %d external ids", n, len(names))
@@ -35,18 +35,18 @@ func (e *env) mingle(i int, names map[string]string) {
 		e.person(id, e.f.Named(names[id]))
 	}
 	name := fmt.Sprintf("Newcomer %02d Pty Ltd", i)
-	names[e.person("", e.f.Named(name))] = name
+	names[e.newcomer(name)] = name
 }
 
 // resume: reading page by page, each page by a process that has just started, while pages shift under writes, misses
 // nobody and ends with everybody's last state.
 func resume(e *env) {
 	names := e.crowd(e.f.Crowd)
-	seen := map[string]string{}
+	seen := map[string]domain.Value{}
 	cursor, pages := "", 0
 	look := func(rs []domain.Record) {
 		for _, r := range rs {
-			seen[r.ExternalID] = r.Values[e.f.NameField].Text()
+			seen[r.ExternalID] = r.Values[e.f.NameField]
 		}
 	}
 	for ; pages < 100; pages++ {
@@ -72,7 +72,7 @@ func resume(e *env) {
 		rs, cursor = e.changes(cursor)
 		look(rs)
 		for id, name := range names {
-			if seen[id] != name {
+			if seen[id] != e.f.NameValue(name) {
 				return false
 			}
 		}
@@ -134,15 +134,18 @@ func sweep(e *env) {
 				return false
 			}
 		}
-		return complete && len(seen) == len(names)
+		return complete && len(seen) == len(names)+e.f.Base
 	})
 }
 
 // notFound: an object that never was or is gone is NotFound, or shown as deleted or archived where the vendor keeps it.
 func notFound(e *env) {
-	id := e.person("", e.f.Named("Gone Pty Ltd"))
+	id := e.newcomer("Gone Pty Ltd")
 	_, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, other(id))
 	e.is("an object that never was", err, domain.NotFound)
+	if e.f.Lasting {
+		return
+	}
 	e.sim("POST", "/delete", object{"type": e.f.Type, "id": e.f.ObjectID(id)}, nil)
 	r, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, id)
 	if e.code(err) != domain.NotFound && (err != nil || !isGone(r)) {
@@ -176,7 +179,11 @@ func fetchMany(e *env) {
 		ids = append(ids, id)
 	}
 	gone := ids[0]
-	e.sim("POST", "/delete", object{"type": e.f.Type, "id": e.f.ObjectID(gone)}, nil)
+	if e.f.Lasting {
+		gone = ""
+	} else {
+		e.sim("POST", "/delete", object{"type": e.f.Type, "id": e.f.ObjectID(gone)}, nil)
+	}
 	rs, err := e.ab.BatchFetcher.FetchMany(e.t.Context(), e.f.Kind, append(ids, other(ids[1])))
 	if !e.is("fetch many", err) {
 		return
@@ -200,8 +207,8 @@ func fetchMany(e *env) {
 			e.t.Errorf("%s: fetched alone it differs: %s", r.ExternalID, one.Values.Diff(r.Values))
 		}
 	}
-	for _, id := range ids[1:] {
-		if !got[id] {
+	for _, id := range ids {
+		if id != gone && !got[id] {
 			e.t.Errorf("%s is missing", id)
 		}
 	}
@@ -209,12 +216,15 @@ func fetchMany(e *env) {
 
 // find: by our id first, then by strong keys; one answer per query, in order.
 func find(e *env) {
-	if !e.need("Writer") || !e.need("Finder") {
+	if !e.need("Writer") || !e.need("Finder") || e.f.Adopted {
 		return
 	}
 	a, wa := e.create(0)
 	b, wb := e.create(1)
 	absent := adapters.Query{CanonicalID: e.newID(), Values: e.golden(2)}
+	if e.f.Always {
+		absent.Values = nil
+	}
 	ask := func(qs ...adapters.Query) [][]string {
 		found, err := e.ab.Finder.Find(e.t.Context(), e.f.Kind, qs)
 		if e.code(err) != "" || len(found) != len(qs) {
@@ -232,11 +242,17 @@ func find(e *env) {
 	if !e.marked() {
 		qa = e.query(wa)
 	}
+	if e.f.Keyless {
+		qa.Values = wa.Values
+	}
 	got := ask(e.query(wb), absent, qa)
 	if want := fmt.Sprint([][]string{{b.ExternalID}, nil, {a.ExternalID}}); fmt.Sprint(got) != want {
 		e.t.Errorf("by our id: %v, want %v", got, want)
 	}
 	e.eventually("a record is found by its strong keys", func() bool {
+		if e.f.Keyless {
+			return true
+		}
 		got := ask(absent, adapters.Query{CanonicalID: e.newID(), Values: wa.Values})
 		return len(got[0]) == 0 && len(got[1]) == 1 && got[1][0] == a.ExternalID
 	})
@@ -250,7 +266,7 @@ func merged(e *env) {
 	if !e.f.Merges {
 		return
 	}
-	winner, loser := e.person("", e.f.Named("Winner Pty Ltd")), e.person("", e.f.Named("Loser Pty Ltd"))
+	winner, loser := e.newcomer("Winner Pty Ltd"), e.newcomer("Loser Pty Ltd")
 	var o object
 	e.sim("POST", "/merge", object{"type": e.f.Type, "winner": e.f.ObjectID(winner), "loser": e.f.ObjectID(loser)}, &o)
 	survivor := e.f.ExternalID(o)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"time"
 
 	"datum/adapters"
@@ -45,7 +46,7 @@ func webhook(e *env) {
 	defer receiver.Close()
 	e.sim("POST", "/webhooks", object{"url": receiver.URL + "/webhooks/sys"}, nil)
 	defer e.sim("POST", "/webhooks", object{"url": ""}, nil)
-	id := e.person("", e.f.Named("Hooked Pty Ltd"))
+	id := e.newcomer("Hooked Pty Ltd")
 
 	var hook adapters.Webhook
 	var note adapters.Notification
@@ -60,7 +61,7 @@ func webhook(e *env) {
 			e.t.Fatal(err)
 		}
 		for _, s := range note.Signals {
-			about = about || s.Kind == e.f.Kind && s.ExternalID == id
+			about = about || s.Kind == e.f.Kind && (s.ExternalID == id || e.leadsTo(s.ExternalID, id))
 		}
 	}
 
@@ -126,4 +127,10 @@ func webhook(e *env) {
 		}
 		seen[s.DedupeKey] = true
 	}
+}
+
+// leadsTo reports whether an object is fetched by another id than its own, which a webhook may name it by.
+func (e *env) leadsTo(other, id string) bool {
+	r, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, other)
+	return e.code(err) == "" && r.ExternalID == id && slices.Contains(r.AnswersFor, other)
 }

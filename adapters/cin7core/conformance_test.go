@@ -2,6 +2,7 @@ package cin7core_test
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"testing"
 
@@ -47,6 +48,10 @@ func seed(t *testing.T, o cin7coresim.Options, with ...string) seeded {
 			}
 		case "locations":
 			s.depot = put("locations", map[string]any{"Name": "Depot"})
+		case "stock":
+			for i := range stocked {
+				s.products = append(s.products, put("products", map[string]any{"SKU": fmt.Sprintf("S-%d", i), "Name": fmt.Sprintf("Stocked %d", i)}))
+			}
 		}
 	}
 	sites, err := s.Objects("locations")
@@ -60,6 +65,8 @@ func seed(t *testing.T, o cin7coresim.Options, with ...string) seeded {
 	}
 	return s
 }
+
+const stocked = 60
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
@@ -136,11 +143,14 @@ func TestConformance(t *testing.T) {
 			"reference": domain.TextValue(strings.Repeat("x", 257)), "stage": `"CLOSED"`, "customer": ext("00000000-0000-4000-8000-000000000000"),
 			"lines": domain.ValueOf([]domain.Line{{Product: domain.Ext(example.products[0]), Quantity: "1", UnitPrice: "0.33333", TaxCode: "GST"}}),
 		},
-	}} {
+	}, stock(t)} {
 		f.Vendor, f.Must, f.Unsigned = cin7core.Vendor(), must, true
 		f.New = func() adaptertest.Simulator {
 			if f.Kind == domain.KindOrder {
 				return seed(t, cin7coresim.Options{}, "customers", "products", "locations")
+			}
+			if f.Kind == domain.KindStockLevel {
+				return seed(t, cin7coresim.Options{}, "locations", "stock")
 			}
 			s := seed(t, cin7coresim.Options{})
 			if f.Kind == domain.KindLocation {
@@ -153,11 +163,45 @@ func TestConformance(t *testing.T) {
 		f.Settings = func(c map[string]string) map[string]string {
 			return map[string]string{"accountId": c["accountId"], "pageSize": "5", "salePageSize": "5"}
 		}
-		f.ExternalID = func(o map[string]any) string { return fmt.Sprint(o["ID"]) }
+		if f.ExternalID == nil {
+			f.ExternalID = func(o map[string]any) string { return fmt.Sprint(o["ID"]) }
+		}
 		f.ObjectID = func(id string) string { return id }
 		t.Run(string(f.Kind), func(t *testing.T) {
 			t.Parallel()
 			adaptertest.Run(t, f)
 		})
+	}
+}
+
+// stock is counted at the depot. A person's count names product and location in its members, not in its id.
+func stock(t *testing.T) adaptertest.Fixture {
+	t.Helper()
+	example := seed(t, cin7coresim.Options{}, "locations", "stock")
+	example.Close()
+	quantity := func(name string) int {
+		h := fnv.New32a()
+		h.Write([]byte(name))
+		return 1 + int(h.Sum32()%100_000)
+	}
+	return adaptertest.Fixture{
+		Kind: domain.KindStockLevel, Type: "availability", Path: "/", NameField: "onHand", Always: true, OnePage: true,
+		Follows: []domain.Field{"available"}, CreateCall: `"EffectiveDate"`,
+		Named:     func(name string) map[string]any { return map[string]any{"OnHand": quantity(name)} },
+		NameValue: func(name string) domain.Value { return domain.TextValue(fmt.Sprint(quantity(name))) },
+		Make: func(n int, name string) map[string]any {
+			return map[string]any{"ProductID": example.products[n], "LocationID": example.depot, "OnHand": quantity(name)}
+		},
+		ExternalID: func(o map[string]any) string { return fmt.Sprint(o["ID"], "@", example.depot) },
+		Golden: func(n int) domain.Values {
+			if n >= 1000 {
+				n = n - 1000 + 20
+			}
+			return domain.Values{"product": domain.TextValue(domain.Ext(example.products[n%stocked])), "location": domain.TextValue(domain.Ext(example.depot)), "onHand": domain.TextValue(fmt.Sprint(n + 1))}
+		},
+		Values:     map[domain.Field][]domain.Value{"product": {}, "location": {}, "onHand": {`"17"`, `"2.5"`, `"4"`}},
+		Required:   []domain.Field{"product", "location"},
+		Refused:    map[domain.Field]domain.Value{"onHand": `"-1"`, "product": domain.TextValue(domain.Ext("00000000-0000-4000-8000-000000000000"))},
+		VendorOnly: map[string]any{},
 	}
 }

@@ -371,6 +371,9 @@ func (a *adapter) adjust(ctx context.Context, m *adapters.Mapping, w adapters.Wr
 	}
 	// What is there now decides whether it is new stock, which needs a cost.
 	now, err := a.fetchLevel(ctx, id)
+	if domain.CodeOf(err) == domain.NotFound && w.ExternalID == "" {
+		return out, &domain.Error{Code: domain.Invalid, System: a.s.System, Message: "Cin7 Core has no such product or location; a stock level needs both"}
+	}
 	if err != nil {
 		return out, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // Types lists the types of objects that people work with. A sale also takes what people do with it: "Lines" (of its order),
 // "Order": "AUTHORISED", "Pick", "Ship" and "Invoice": "AUTHORISED" (a Pick may have "PickLines"), "Pay": an amount, "Void" and
-// "Undo": true. An availability is a stocktake: ProductID or SKU, Location, OnHand, and OnOrder as purchasing changes it.
+// "Undo": true. An availability is a stocktake: ProductID or SKU, Location (or the id "<ProductID>@<LocationID>"), OnHand, and OnOrder as purchasing changes it.
 func (s *Sim) Types() []string {
 	return []string{"customers", "products", "locations", "sales", "availability"}
 }
@@ -92,6 +92,9 @@ func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	case "sales":
 		o, e = s.putSaleScreen(id, given)
 	default:
+		if product, site, ok := strings.Cut(id, "@"); ok {
+			given["ProductID"], given["LocationID"] = product, site
+		}
 		return s.count(given)
 	}
 	if e != nil {

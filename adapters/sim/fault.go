@@ -35,6 +35,7 @@ type Fault struct {
 	// Path is a part of the request's path, or with "*" a pattern for the whole of it; empty is all.
 	Path        string          `json:"path,omitempty"`
 	Method      string          `json:"method,omitempty"`
+	Holds       string          `json:"holds,omitempty"` // a part of the request's body, where one path serves every call
 	Status      int             `json:"status,omitempty"`
 	RetryAfter  int             `json:"retryAfter,omitempty"` // seconds, sent as Retry-After
 	Delay       Duration        `json:"delay,omitempty"`      // real time
@@ -125,8 +126,8 @@ func (s *Server) ClearFaults() {
 }
 
 // matches compares with a request's path, or with an event's name and its receiver.
-func (f *Fault) matches(method string, subjects []string) bool {
-	if f.Count > 0 && f.Fired >= f.Count || f.Method != "" && !strings.EqualFold(f.Method, method) {
+func (f *Fault) matches(method string, body []byte, subjects []string) bool {
+	if f.Holds != "" && !bytes.Contains(body, []byte(f.Holds)) || f.Count > 0 && f.Fired >= f.Count || f.Method != "" && !strings.EqualFold(f.Method, method) {
 		return false
 	}
 	return slices.ContainsFunc(subjects, func(x string) bool {
@@ -138,11 +139,11 @@ func (f *Fault) matches(method string, subjects []string) bool {
 }
 
 // fire returns the first armed fault of one of the kinds that matches and, by chance, happens.
-func (s *Server) fire(kinds []string, method string, subjects ...string) *Fault {
+func (s *Server) fire(kinds []string, method string, body []byte, subjects ...string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		if !slices.Contains(kinds, f.Kind) || !f.matches(method, subjects) || f.Rate > 0 && s.rand.Float64() >= f.Rate {
+		if !slices.Contains(kinds, f.Kind) || !f.matches(method, body, subjects) || f.Rate > 0 && s.rand.Float64() >= f.Rate {
 			continue
 		}
 		f.Fired++
@@ -177,18 +178,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	c := &countingWriter{ResponseWriter: w}
-	injected := s.serve(c, r)
+	injected := s.serve(c, r, body)
 	s.countRequest(r, c.status, injected)
 }
 
 // serve reports whether the answer was a fault's and not the vendor's.
-func (s *Server) serve(w *countingWriter, r *http.Request) bool {
-	if f := s.fire(slowKinds, r.Method, r.URL.Path); f != nil {
+func (s *Server) serve(w *countingWriter, r *http.Request, body []byte) bool {
+	if f := s.fire(slowKinds, r.Method, body, r.URL.Path); f != nil {
 		if !s.pause(r, time.Duration(f.Delay)) {
 			return true
 		}
 	}
-	f := s.fire(answerKinds, r.Method, r.URL.Path)
+	f := s.fire(answerKinds, r.Method, body, r.URL.Path)
 	if f == nil {
 		s.vendor.ServeVendor(w, r)
 		return false

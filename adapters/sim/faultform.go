@@ -12,7 +12,7 @@ import (
 // faultHelp is what GET /_sim says about faults.
 const faultHelp = "arms a fault and answers with it; an array arms several. kind: status, hang (until the client goes, or for delay), " +
 	"reset (after the work was committed), reset_before (nothing was done), slow, drop_webhook, duplicate_webhook, delay_webhook, reorder_webhook; " +
-	"also called type or fault. path is a part of the request's path, or with * a pattern for all of it, and for webhooks of the event's name or the receiver's URL. " +
+	"also called type or fault. path is a part of the request's path, or with * a pattern for all of it, and for webhooks of the event's name or the receiver's URL; holds is a part of the request's body. " +
 	"count (or times) is how often in all, rate (or probability) the chance of each, 0 to 1; neither is every time. " +
 	"delay (or latency, delayMs) is \"500ms\" or milliseconds, for slow, delay_webhook, reorder_webhook and hang. " +
 	"status (or statusCode) and retryAfter in seconds are for status; afterCommit makes it come after the work was done; body replaces the vendor's error"
@@ -62,6 +62,7 @@ func readFault(in form) (f Fault, err error) {
 	f.kind(kind, strings.HasPrefix(squash(on), "webhook"), on != "")
 	f.Path = word("path", "pathContains", "pathPattern", "pattern", "url", "route", "endpoint", "match")
 	f.Method = word("method")
+	f.Holds = word("holds", "bodyContains")
 	f.RetryAfter = whole("retryAfter", "retryAfterSeconds")
 	f.Count = whole("count", "times", "n", "limit", "max", "repeat")
 	f.Rate, err = in.number("rate", "probability", "chance", "ratio", "p")
@@ -81,7 +82,7 @@ func readFault(in form) (f Fault, err error) {
 	}
 	in.take("id")
 	in.take("fired")
-	keep(in.done("kind, path, method, status, retryAfter, delay, count, rate, afterCommit and body"))
+	keep(in.done("kind, path, method, holds, status, retryAfter, delay, count, rate, afterCommit and body"))
 	return f, errors.Join(errs...)
 }
 

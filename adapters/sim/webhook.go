@@ -164,20 +164,20 @@ func (d *dispatcher) emit(e Event) {
 	if url == "" {
 		return
 	}
-	if f := d.s.fire(dropKinds, "POST", e.Name, url); f != nil {
+	if f := d.s.fire(dropKinds, "POST", nil, e.Name, url); f != nil {
 		d.s.Count(func(st *Stats) { st.Webhooks.Dropped++ })
 		return
 	}
 	copies := 1
-	if f := d.s.fire(duplicateKinds, "POST", e.Name, url); f != nil {
+	if f := d.s.fire(duplicateKinds, "POST", nil, e.Name, url); f != nil {
 		copies = 2
 		d.s.Count(func(st *Stats) { st.Webhooks.Duplicated++ })
 	}
 	delay, reorder := time.Duration(0), false
-	if f := d.s.fire(delayKinds, "POST", e.Name, url); f != nil {
+	if f := d.s.fire(delayKinds, "POST", nil, e.Name, url); f != nil {
 		delay = time.Duration(f.Delay)
 		d.s.Count(func(st *Stats) { st.Webhooks.Delayed++ })
-	} else if f := d.s.fire(reorderKinds, "POST", e.Name, url); f != nil {
+	} else if f := d.s.fire(reorderKinds, "POST", nil, e.Name, url); f != nil {
 		reorder = true
 		if delay = time.Duration(f.Delay); delay == 0 {
 			delay = time.Second
