@@ -30,13 +30,17 @@ const (
 	LineText     = "TEXT"
 )
 
-// Allocation is a part of a payment or credit note that pays a document: one of Invoice and CreditNote is set.
+// Allocation is a part of a payment or credit note that pays a document: Invoice or CreditNote is set. With neither, that part is
+// on the customer's account: received beyond what was open, and not yet set against anything.
 type Allocation struct {
 	Invoice    string `json:"invoice,omitempty"`    // reference to an Invoice
 	CreditNote string `json:"creditNote,omitempty"` // reference to a CreditNote
 	Amount     string `json:"amount"`
 	Date       string `json:"date,omitempty"`
 }
+
+// OnAccount reports whether the part pays no document.
+func (a Allocation) OnAccount() bool { return a.Invoice == "" && a.CreditNote == "" }
 
 // LinesOf decodes a value of TypeLines; a value of another shape has none.
 func LinesOf(v Value) []Line {
@@ -114,16 +118,23 @@ func MapRefs(kind Kind, v Values, f func(Ref) string) Values {
 			}
 			out[fi.Name] = ValueOf(ls)
 		case TypeAllocations:
-			as := AllocationsOf(x)
-			for i := range as {
-				if as[i].Invoice != "" {
-					as[i].Invoice = f(Ref{KindInvoice, as[i].Invoice})
+			var as []Allocation
+			for _, a := range AllocationsOf(x) {
+				free := a.OnAccount()
+				if a.Invoice != "" {
+					a.Invoice = f(Ref{KindInvoice, a.Invoice})
 				}
-				if as[i].CreditNote != "" {
-					as[i].CreditNote = f(Ref{KindCreditNote, as[i].CreditNote})
+				if a.CreditNote != "" {
+					a.CreditNote = f(Ref{KindCreditNote, a.CreditNote})
+				}
+				if free || !a.OnAccount() {
+					as = append(as, a)
 				}
 			}
-			out[fi.Name] = ValueOf(slices.DeleteFunc(as, func(a Allocation) bool { return a.Invoice == "" && a.CreditNote == "" }))
+			if as == nil {
+				as = []Allocation{}
+			}
+			out[fi.Name] = ValueOf(as)
 		}
 	}
 	return out

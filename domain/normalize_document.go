@@ -168,8 +168,8 @@ func (n *normalizer) allocations() Value {
 		if len(n.issues) > before {
 			return n.problem("invalid_allocation", string(ValueOf(x)), "allocation %d of %s has a member that is not known or not text", i+1, n.field)
 		}
-		if (a.Invoice == "") == (a.CreditNote == "") || a.Invoice != "" && !refers(KindInvoice, a.Invoice) || a.CreditNote != "" && !refers(KindCreditNote, a.CreditNote) {
-			return n.problem("invalid_allocation", string(ValueOf(x)), "allocation %d of %s should name one invoice or one credit note", i+1, n.field)
+		if a.Invoice != "" && a.CreditNote != "" || a.Invoice != "" && !refers(KindInvoice, a.Invoice) || a.CreditNote != "" && !refers(KindCreditNote, a.CreditNote) {
+			return n.problem("invalid_allocation", string(ValueOf(x)), "allocation %d of %s should name one invoice or one credit note, or neither for what stays on the customer's account", i+1, n.field)
 		}
 		if a.Amount, ok = decimalText(amount); !ok {
 			return n.problem("invalid_decimal", amount, "allocation %d of %s: the amount should be a decimal number and is %q", i+1, n.field, amount)

@@ -72,11 +72,11 @@ func setAllocations(o object, v domain.Value) error {
 	return nil
 }
 
-// allocate brings a credit note's allocations to those wanted: what is not wanted is taken back, then what is missing is
-// made. The answer is the credit note as it is then.
-func (a *adapter) allocate(ctx context.Context, k *kind, it item, o object) (domain.Record, error) {
+// allocate brings the allocations of a credit note or overpayment to those wanted: what is not wanted is taken back, then what is
+// missing is made, on the day if they say none. The answer is the object as it is then.
+func (a *adapter) allocate(ctx context.Context, k *kind, it item, o object, day domain.Value) (domain.Record, error) {
 	id := adapters.String(o, k.id)
-	path := api + "/CreditNotes/" + url.PathEscape(id) + "/Allocations"
+	path := api + "/" + k.path + "/" + url.PathEscape(id) + "/Allocations"
 	same := func(x, y object) bool {
 		day := dateValue(y, "Date")
 		return adapters.String(inner(x, "Invoice"), "InvoiceID") == adapters.String(inner(y, "Invoice"), "InvoiceID") &&
@@ -96,6 +96,9 @@ func (a *adapter) allocate(ctx context.Context, k *kind, it item, o object) (dom
 			}
 		}
 		if !found {
+			if want["Date"] == nil && !day.Empty() {
+				want["Date"] = day.Text()
+			}
 			missing = append(missing, want)
 		}
 	}
@@ -118,5 +121,5 @@ func (a *adapter) allocate(ctx context.Context, k *kind, it item, o object) (dom
 			return domain.Record{}, err
 		}
 	}
-	return a.Fetch(ctx, k.mapping.Kind, id)
+	return a.Fetch(ctx, k.mapping.Kind, k.prefix+id)
 }

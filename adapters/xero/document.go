@@ -143,7 +143,7 @@ func invoiceMapping(d defaults) adapters.Mapping {
 			dateRow("dueDate", "DueDate", "required to authorise"),
 			currencyRow(), taxModeRow(false), linesRow(d, true),
 			totalRow("subtotal", "SubTotal"), totalRow("taxTotal", "TotalTax"), totalRow("total", "Total"),
-			totalRow("amountPaid", "AmountPaid"), totalRow("amountCredited", "AmountCredited"), totalRow("amountDue", "AmountDue"),
+			paidRow(), creditedRow(), totalRow("amountDue", "AmountDue"),
 			{Field: "reference", Paths: []string{"Reference"}, Max: 255, Get: textOf("Reference"), Set: setText("Reference")},
 			stageRow(map[string]string{"PAID": "AUTHORISED"}, "sales invoices (ACCREC) only; PAID is set by Xero when payments and credit notes cover it, so it is written as AUTHORISED; VOIDED is refused while there are any"),
 		},

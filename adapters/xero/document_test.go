@@ -172,7 +172,12 @@ func TestPaymentsThatXeroHasNoPlaceFor(t *testing.T) {
 	a, b := f.must(sale(domain.KindInvoice, who, nil)), f.must(sale(domain.KindInvoice, who, nil))
 	both := domain.ValueOf([]domain.Allocation{{Invoice: domain.Ext(a.ExternalID), Amount: "10"}, {Invoice: domain.Ext(b.ExternalID), Amount: "10"}})
 	n := f.sim.Stats().Creates
-	f.refuses("one for two invoices", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"allocations": both}))[0].Err, domain.Invalid, "make a payment for each")
+	f.refuses("two credit notes", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"allocations": domain.ValueOf([]domain.Allocation{
+		{CreditNote: domain.Ext(a.ExternalID), Amount: "10"}, {CreditNote: domain.Ext(b.ExternalID), Amount: "10"}})}))[0].Err, domain.Invalid, "make a payment for each")
+	f.refuses("money given back for two invoices", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"allocations": both, "direction": `"REFUNDED"`, "customer": domain.TextValue(who)}))[0].Err, domain.Invalid, "against one credit note")
+	f.refuses("two that are not all of it", f.write(payment("invoice", a.ExternalID, "25", domain.Values{"allocations": both, "customer": domain.TextValue(who)}))[0].Err, domain.Invalid, "20 of the payment of 25.00")
+	f.refuses("two into another account", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"allocations": both, "customer": domain.TextValue(who), "account": `"092"`}))[0].Err, domain.Invalid, "setting bankAccount")
+	f.refuses("two of nobody", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"allocations": both}))[0].Err, domain.Conflict, "its customer is not at xero yet")
 	f.refuses("one with a rest", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"amount": `{"amount":"25.00","currency":"AUD"}`}))[0].Err, domain.Invalid, "20 of the payment of 25.00")
 	f.refuses("one without a date", f.write(payment("invoice", a.ExternalID, "20", domain.Values{"date": domain.Null}))[0].Err, domain.Invalid, "needs date")
 	f.refuses("one of what is not there yet", f.write(payment("invoice", "", "20", domain.Values{"allocations": domain.ValueOf([]domain.Allocation{{Invoice: domain.NewID("inv"), Amount: "20"}})}))[0].Err, domain.Invalid, "not at xero yet")

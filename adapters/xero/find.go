@@ -35,6 +35,11 @@ func (a *adapter) Find(ctx context.Context, of domain.Kind, queries []adapters.Q
 			}
 		}
 	}
+	if second := a.second(of); second != nil {
+		if err := a.findSecond(ctx, second, queries, found); err != nil {
+			return nil, err
+		}
+	}
 	var rest []adapters.Query
 	for i, q := range queries {
 		if len(found[i]) == 0 {
@@ -55,6 +60,31 @@ func (a *adapter) Find(ctx context.Context, of domain.Kind, queries []adapters.Q
 		}
 	}
 	return found, nil
+}
+
+// findSecond looks up by our id what was not found in the first collection.
+func (a *adapter) findSecond(ctx context.Context, k *kind, queries []adapters.Query, found [][]domain.Record) error {
+	var ids []string
+	for i, q := range queries {
+		if len(found[i]) == 0 && q.CanonicalID != "" {
+			ids = append(ids, q.CanonicalID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	recs, err := a.overpaymentsOf(ctx, k, ids)
+	if err != nil {
+		return err
+	}
+	for i, q := range queries {
+		for _, r := range recs {
+			if q.CanonicalID != "" && r.CanonicalID == q.CanonicalID {
+				found[i] = append(found[i], r)
+			}
+		}
+	}
+	return nil
 }
 
 // byID reads what may carry our ids. Quotes have no conditions: all that were changed since the ids were made are read.

@@ -22,6 +22,8 @@ type kind struct {
 	full    int    // elements of a full page where the size cannot be chosen; 0 for lists that come whole
 	filter  string // condition that lists of the kind are read with, "" for none
 	leaves  bool   // deleted objects leave the list, so that pages shift to the front
+	// prefix is what ids of a second collection of a kind begin with in ours: payments are Payments and Overpayments.
+	prefix string
 	// puts says that a create is a PUT, which never changes what has the same number already. A contact of the same
 	// ContactNumber and an item of the same Code are the same one: their create may be repeated.
 	puts bool
@@ -66,6 +68,13 @@ func newKinds(d defaults) []*kind {
 			mapping: paymentMapping(d), path: "Payments", id: "PaymentID", word: "payment", label: []domain.Field{"reference"}, where: true, pages: true, puts: true,
 			ours: typed("PaymentType", "ACCRECPAYMENT", "ARCREDITPAYMENT"), canonicalID: marked(domain.KindPayment), stamp: mark,
 		},
+		{
+			mapping: overpaymentMapping(d), path: overPath, id: "OverpaymentID", word: "overpayment", label: []domain.Field{"reference"}, where: true, pages: true, prefix: overPath + "/",
+			filter: `Type=="RECEIVE-OVERPAYMENT"`, ours: typed("Type", "RECEIVE-OVERPAYMENT"), canonicalID: func(o object) string {
+				_, id := splitMark(domain.KindPayment, overText(o))
+				return id
+			},
+		},
 	}
 }
 
@@ -77,6 +86,25 @@ func (a *adapter) kind(k domain.Kind) (*kind, error) {
 		}
 	}
 	return nil, a.err(domain.Unsupported, "Xero does not carry %s", k)
+}
+
+// second returns the second collection of a kind, nil if there is none.
+func (a *adapter) second(k domain.Kind) *kind {
+	for _, c := range a.kinds {
+		if c.mapping.Kind == k && c.prefix != "" {
+			return c
+		}
+	}
+	return nil
+}
+
+// holding returns the collection that holds the object of an id of ours, and its id there.
+func (a *adapter) holding(of domain.Kind, externalID string) (k *kind, id string, err error) {
+	if k = a.second(of); k != nil && strings.HasPrefix(externalID, k.prefix) {
+		return k, strings.TrimPrefix(externalID, k.prefix), nil
+	}
+	k, err = a.kind(of)
+	return k, externalID, err
 }
 
 func typed(key string, types ...string) func(object) bool {

@@ -13,7 +13,8 @@ import (
 )
 
 // paymentMapping is the table of Payment <-> Payment of an invoice or of what is left of a credit note. A payment at Xero
-// belongs to one of either and cannot be changed, only deleted, which is our stage VOIDED.
+// belongs to one of either and cannot be changed, only deleted, which is our stage VOIDED. What pays several invoices or leaves a
+// rest is an overpayment.
 func paymentMapping(d defaults) adapters.Mapping {
 	document := func(o object) (ref domain.Allocation, of object) {
 		if of = inner(o, "CreditNote"); of != nil {
@@ -57,7 +58,7 @@ func paymentMapping(d defaults) adapters.Mapping {
 					return nil
 				},
 				Fit: func(v domain.Value) domain.Value { return hidden(v.Text(), d.bank) }},
-			{Field: "allocations", Paths: []string{"Invoice.InvoiceID", "CreditNote.CreditNoteID"}, Note: "exactly one; its date is the payment's",
+			{Field: "allocations", Paths: []string{"Invoice.InvoiceID", "CreditNote.CreditNoteID"}, Note: "its date is the payment's; several invoices, or a rest on the customer's account, make it an overpayment, which is booked in the account of the setting bankAccount",
 				Get: func(o object) domain.Value {
 					a, of := document(o)
 					if of == nil {
@@ -116,7 +117,7 @@ func hidden(code, usual string) domain.Value {
 func setPaid(o object, v domain.Value) error {
 	as := domain.AllocationsOf(v)
 	if len(as) != 1 {
-		return fmt.Errorf("xero takes one payment for one document and this one has %d; make a payment for each", len(as))
+		return fmt.Errorf("xero takes money given back against one credit note and this payment has %d; make a payment for each", len(as))
 	}
 	for key, ref := range map[string]string{"Invoice": as[0].Invoice, "CreditNote": as[0].CreditNote} {
 		if ref == "" {
@@ -136,7 +137,7 @@ func wholePayment(v domain.Values) error {
 	var m money.Money
 	as := domain.AllocationsOf(v["allocations"])
 	if v["amount"].Decode(&m) == nil && len(as) == 1 && !m.Amount.Equal(num(as[0].Amount)) {
-		return fmt.Errorf("%s of the payment of %s are allocated, and xero takes no payment with a rest; allocate it whole or make it smaller", as[0].Amount, m.Decimal())
+		return fmt.Errorf("%s of the payment of %s are allocated, and xero takes no payment with a rest; allocate it whole, or add an allocation without a document for what is to stay on the customer's account", as[0].Amount, m.Decimal())
 	}
 	return nil
 }

@@ -25,11 +25,11 @@ const (
 // returned as Deleted.
 func (a *adapter) Fetch(ctx context.Context, of domain.Kind, externalID string) (rec domain.Record, err error) {
 	defer domain.Wrap(&err, "xero.Fetch")
-	k, err := a.kind(of)
+	k, id, err := a.holding(of, externalID)
 	if err != nil {
 		return domain.Record{}, err
 	}
-	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/" + k.path + "/" + url.PathEscape(externalID) + "?" + unitdp(nil).Encode()})
+	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/" + k.path + "/" + url.PathEscape(id) + "?" + unitdp(nil).Encode()})
 	if err != nil {
 		if domain.CodeOf(err) == domain.NotFound {
 			return domain.Record{}, a.err(domain.NotFound, "Xero has no %s %s", k.word, externalID)
@@ -56,6 +56,26 @@ func (a *adapter) FetchMany(ctx context.Context, of domain.Kind, externalIDs []s
 	if err != nil {
 		return nil, err
 	}
+	if second := a.second(of); second != nil {
+		var there, here []string
+		for _, id := range externalIDs {
+			if bare, ok := strings.CutPrefix(id, second.prefix); ok {
+				there = append(there, bare)
+			} else {
+				here = append(here, id)
+			}
+		}
+		if recs, err = a.fetchMany(ctx, second, there); err != nil {
+			return nil, err
+		}
+		externalIDs = here
+	}
+	rest, err := a.fetchMany(ctx, k, externalIDs)
+	return append(recs, rest...), err
+}
+
+// fetchMany reads objects of one collection by their ids there.
+func (a *adapter) fetchMany(ctx context.Context, k *kind, externalIDs []string) (recs []domain.Record, err error) {
 	for len(externalIDs) > 0 {
 		var rs []domain.Record
 		var n int
@@ -73,7 +93,7 @@ func (a *adapter) FetchMany(ctx context.Context, of domain.Kind, externalIDs []s
 		default:
 			n = 1
 			var r domain.Record
-			if r, err = a.Fetch(ctx, of, externalIDs[0]); err == nil {
+			if r, err = a.Fetch(ctx, k.mapping.Kind, externalIDs[0]); err == nil {
 				rs = []domain.Record{r}
 			} else if domain.CodeOf(err) == domain.NotFound {
 				err = nil
@@ -94,6 +114,23 @@ type cursor struct {
 	Page  int   `json:"page,omitempty"`  // next page, from 1; 0 begins a pass
 	Size  int   `json:"size,omitempty"`  // page size of this pass
 	Items int   `json:"items,omitempty"` // itemCount as last seen
+	// Second says that this pass is in the second collection of the kind, and Partial that it may have skipped something in the first.
+	Second  bool `json:"second,omitempty"`
+	Partial bool `json:"partial,omitempty"`
+}
+
+// collection is the one that the cursor is in, of those of a kind.
+func (a *adapter) collection(of domain.Kind, c cursor) (*kind, error) {
+	if k := a.second(of); c.Second && k != nil {
+		return k, nil
+	}
+	return a.kind(of)
+}
+
+// beyond is the cursor at the beginning of the second collection, and whether there is one after that of k.
+func (a *adapter) beyond(k *kind, c cursor) (cursor, bool) {
+	c.Page, c.Items, c.Second = 1, 0, true
+	return c, k.prefix == "" && a.second(k.mapping.Kind) != nil
 }
 
 func (a *adapter) parse(s string) (c cursor, err error) {
@@ -131,11 +168,11 @@ func (k *kind) more(c cursor, l *listing) bool {
 // what was deleted. If something left the list during a pass, so that pages moved to the front, the pass begins anew.
 func (a *adapter) Changes(ctx context.Context, of domain.Kind, cur string) (page adapters.Page, err error) {
 	defer domain.Wrap(&err, "xero.Changes")
-	k, err := a.kind(of)
+	c, err := a.parse(cur)
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	c, err := a.parse(cur)
+	k, err := a.collection(of, c)
 	if err != nil {
 		return adapters.Page{}, err
 	}
@@ -147,7 +184,7 @@ func (a *adapter) Changes(ctx context.Context, of domain.Kind, cur string) (page
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	if c.Page == 1 {
+	if c.Page == 1 && !c.Second {
 		c.Start = l.at.UnixMilli()
 	}
 	more := k.more(c, l)
@@ -166,6 +203,9 @@ func (a *adapter) Changes(ctx context.Context, of domain.Kind, cur string) (page
 	case more:
 		c.Page++
 	default:
+		if c, ok := a.beyond(k, c); ok {
+			return adapters.Page{Records: recs, Cursor: c.String(), More: true}, nil
+		}
 		next := cursor{Since: c.start().Add(-a.overlap).UnixMilli()}
 		return adapters.Page{Records: recs, Cursor: next.String()}, nil
 	}
@@ -183,11 +223,11 @@ func (a *adapter) deletedSince(ctx context.Context, k *kind, since time.Time) (b
 // objects can leave it, nothing at all was changed meanwhile.
 func (a *adapter) List(ctx context.Context, of domain.Kind, cur string) (page adapters.Page, err error) {
 	defer domain.Wrap(&err, "xero.List")
-	k, err := a.kind(of)
+	c, err := a.parse(cur)
 	if err != nil {
 		return adapters.Page{}, err
 	}
-	c, err := a.parse(cur)
+	k, err := a.collection(of, c)
 	if err != nil {
 		return adapters.Page{}, err
 	}
@@ -196,7 +236,9 @@ func (a *adapter) List(ctx context.Context, of domain.Kind, cur string) (page ad
 		return adapters.Page{}, err
 	}
 	if c.Page == 1 {
-		c.Items, c.Start = l.items, l.at.UnixMilli()
+		if c.Items = l.items; !c.Second {
+			c.Start = l.at.UnixMilli()
+		}
 	}
 	if k.more(c, l) {
 		c.Page++
@@ -212,7 +254,11 @@ func (a *adapter) List(ctx context.Context, of domain.Kind, cur string) (page ad
 	if k.pages && !l.paged {
 		complete = false
 	}
-	return adapters.Page{Records: recs, Complete: complete}, nil
+	if c, ok := a.beyond(k, c); ok {
+		c.Partial = !complete
+		return adapters.Page{Records: recs, Cursor: c.String(), More: true}, nil
+	}
+	return adapters.Page{Records: recs, Complete: complete && !c.Partial}, nil
 }
 
 // quietSince reports whether nothing was changed, and nothing deleted as far as that can be asked.
@@ -331,7 +377,7 @@ func (a *adapter) record(k *kind, o object, raw json.RawMessage, sent time.Time)
 	if id == "" {
 		return domain.Record{}, a.err(domain.Unavailable, "Xero's answer holds a %s without %s", k.word, k.id)
 	}
-	r := domain.Record{Kind: k.mapping.Kind, ExternalID: id, CanonicalID: k.canonicalID(o), FetchedAt: sent.UTC(), Raw: raw}
+	r := domain.Record{Kind: k.mapping.Kind, ExternalID: k.prefix + id, CanonicalID: k.canonicalID(o), FetchedAt: sent.UTC(), Raw: raw}
 	if to := adapters.String(o, "MergedToContactID"); to != "" && to != emptyID && to != id {
 		r.MergedInto = to
 	}

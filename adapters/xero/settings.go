@@ -51,6 +51,8 @@ type known struct {
 	at    time.Time         // when rates were read
 	codes map[string]string // Code by ItemID
 	since time.Time         // since when codes are remembered
+
+	debtors string // code of the accounts receivable account
 }
 
 // activeRates returns which tax types the organisation's active rates have.

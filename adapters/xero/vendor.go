@@ -1,5 +1,5 @@
 // Package xero speaks Xero's accounting API: contacts of one organisation as customers, items as products, quotes, invoices
-// and credit notes of sales, and the payments of both.
+// and credit notes of sales, the payments of both, and overpayments, which are payments of several invoices or with a rest.
 //
 // It maps, reads and writes. Authentication, budgets, retries and the exchange log are its session's; matching, ownership
 // and the memory of what was intended are the caller's. Xero has no optimistic locking: the last write wins.
@@ -9,7 +9,7 @@
 // drafts and quotes do leave it; a pass during which one did is read again. Items come all at once.
 //
 // Our id is stored in a contact's ContactNumber and in an invoice's Url; in the reference of quotes, credit notes and payments,
-// in square brackets; and not in items, which are known by their code.
+// in square brackets, and in the text and link of overpayments; and not in items, which are known by their code.
 package xero
 
 import (
@@ -43,7 +43,7 @@ func Vendor() adapters.Vendor {
 		Auth:       adapters.AuthOAuth2,
 		OAuth: &adapters.OAuth{
 			AuthorizeURL: "https://login.xero.com/identity/connect/authorize", TokenURL: "https://identity.xero.com/connect/token", BasicAuth: true,
-			Scopes: []string{"offline_access", "accounting.contacts", "accounting.invoices", "accounting.payments", "accounting.settings.read"},
+			Scopes: []string{"offline_access", "accounting.contacts", "accounting.invoices", "accounting.payments", "accounting.banktransactions", "accounting.settings.read"},
 		},
 		Batch: batch, Timeout: 20 * time.Second,
 		Settings: append([]adapters.Setting{
@@ -59,7 +59,9 @@ func Vendor() adapters.Vendor {
 func mappings(settings map[string]string) []adapters.Mapping {
 	var ms []adapters.Mapping
 	for _, k := range newKinds(defaultsOf(settings)) {
-		ms = append(ms, k.mapping)
+		if k.prefix == "" {
+			ms = append(ms, k.mapping)
+		}
 	}
 	return ms
 }

@@ -11,8 +11,8 @@ import (
 	"datum/domain"
 )
 
-// Receive verifies x-xero-signature over the raw body and reads the events of this organisation's contacts, invoices
-// and credit notes; there are none about items, quotes and payments. An app has one
+// Receive verifies x-xero-signature over the raw body and reads the events of this organisation's contacts, invoices,
+// credit notes and overpayments; there are none about items, quotes and payments. An app has one
 // receiver for all its organisations: the others' events are skipped. An intent to receive is a notification without
 // events; a wrong signature must be answered 401 (the Unauthentic error). Xero signs no time: a replayed request
 // verifies, and its DedupeKeys tell that it is one.
@@ -42,8 +42,12 @@ func (a *adapter) Receive(hook adapters.Webhook, secrets []string) (n adapters.N
 		if kind == "" || strings.HasPrefix(e.Data.Type, "ACCPAY") || e.ResourceID == "" || !strings.EqualFold(e.TenantID, a.s.Settings["tenantId"]) {
 			continue
 		}
+		id := e.ResourceID
+		if k := a.second(kind); k != nil {
+			id = k.prefix + id // there are no webhooks about other payments
+		}
 		s := adapters.Signal{
-			Kind: kind, ExternalID: e.ResourceID,
+			Kind: kind, ExternalID: id,
 			DedupeKey: strings.Join([]string{e.TenantID, e.ResourceID, e.EventDateUTC, e.EventType}, "|"),
 		}
 		if at, ok := parseTime(e.EventDateUTC); ok {
@@ -55,7 +59,8 @@ func (a *adapter) Receive(hook adapters.Webhook, secrets []string) (n adapters.N
 }
 
 // categories are the kinds that there are webhooks about.
-var categories = map[string]domain.Kind{"CONTACT": domain.KindCustomer, "INVOICE": domain.KindInvoice, "CREDITNOTE": domain.KindCreditNote}
+var categories = map[string]domain.Kind{"CONTACT": domain.KindCustomer, "INVOICE": domain.KindInvoice, "CREDITNOTE": domain.KindCreditNote,
+	"OVERPAYMENT": domain.KindPayment}
 
 // authentic compares in constant time with every secret that is valid now.
 func authentic(hook adapters.Webhook, secrets []string) bool {

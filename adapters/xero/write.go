@@ -60,6 +60,10 @@ func (a *adapter) write(ctx context.Context, k *kind, writes []adapters.Write, o
 	var ids []string
 	lines := false
 	for i, w := range writes {
+		if k.overpays(w) {
+			outs[i] = a.writeOverpayment(ctx, a.second(k.mapping.Kind), w)
+			continue
+		}
 		it, err := a.item(k, w, bases[i])
 		if err != nil {
 			outs[i].Err = err
@@ -184,7 +188,7 @@ func (a *adapter) finish(ctx context.Context, k *kind, it item) {
 		a.send(ctx, k, http.MethodPost, []item{next})
 	}
 	if it.allocations != nil {
-		if rec, err := a.allocate(ctx, k, it, o); err != nil {
+		if rec, err := a.allocate(ctx, k, it, o, ""); err != nil {
 			it.out.Err = a.fault(k, it.write, err)
 		} else {
 			it.out.Record = rec

@@ -20,7 +20,7 @@ const (
 	codeLife     = 5 * time.Minute
 )
 
-var scopes = []string{"offline_access", "accounting.contacts", "accounting.settings", "accounting.invoices", "accounting.payments"}
+var scopes = []string{"offline_access", "accounting.contacts", "accounting.settings", "accounting.invoices", "accounting.payments", "accounting.banktransactions"}
 
 // app is the one registered app and what it was granted.
 type app struct {

@@ -63,7 +63,7 @@ type document struct {
 	updated                                 time.Time
 
 	payments    []string     // ids of the payments that count
-	credits     []allocation // of an invoice: what credit notes paid
+	credits     []allocation // of an invoice: what credit notes and overpayments paid
 	allocations []allocation // of a credit note
 }
 
@@ -75,11 +75,11 @@ type line struct {
 	text                                          bool    // a description and nothing else
 }
 
-// allocation is a part of a credit note that pays an invoice.
+// allocation is a part of a credit note or an overpayment that pays an invoice.
 type allocation struct {
-	id, invoice, creditNote string
-	amount                  amount
-	date                    date
+	id, invoice, creditNote, overpayment string
+	amount                               amount
+	date                                 date
 }
 
 func (d *document) clone() *document {

@@ -154,7 +154,7 @@ func (s *Sim) showDocument(d *document, whole bool, dp int32) object {
 		add("Payments", s.showPayments(d, whole))
 		add("CreditNotes", s.showCredits(d, whole))
 		add("Prepayments", []any{})
-		add("Overpayments", []any{})
+		add("Overpayments", s.showOverpaid(d, whole))
 		add("AmountDue", s.open(d))
 		add("AmountPaid", paid)
 		add("AmountCredited", credited)

@@ -305,33 +305,15 @@ func (s *Sim) allocate(noteID string, in *allocationIn) (a allocation, msgs []st
 	if in.Date != nil && !in.Date.IsZero() {
 		a.date = *in.Date
 	}
-	var inv *document
-	if in.Invoice != nil {
-		if inv = s.document(invoiceType, in.Invoice.InvoiceID); inv == nil && in.Invoice.InvoiceNumber != "" {
-			inv = s.document(invoiceType, in.Invoice.InvoiceNumber)
-		}
-	}
+	inv := s.allocated(in)
 	if inv == nil {
 		return a, []string{"The Invoice of the allocation could not be found."}, nil
 	}
 	a.invoice = inv.id
-	switch {
-	case note.status != "AUTHORISED":
+	if note.status != "AUTHORISED" {
 		msgs = append(msgs, "Only an authorised credit note can be allocated; this one is "+note.status)
-	case inv.status != "AUTHORISED":
-		msgs = append(msgs, "Credit can only be allocated to authorised invoices; this one is "+inv.status)
-	case inv.contact != note.contact:
-		msgs = append(msgs, "The credit note and the invoice must be for the same contact")
-	case !a.amount.IsPositive() || !a.amount.Equal(a.amount.Round(2)):
-		msgs = append(msgs, "The allocation Amount must be greater than zero, in whole cents.")
-	case a.amount.GreaterThan(s.open(note).Decimal):
-		msgs = append(msgs, "The allocation amount exceeds the remaining credit of the credit note")
-	case a.amount.GreaterThan(s.open(inv).Decimal):
-		msgs = append(msgs, "The allocation amount exceeds the amount outstanding on the invoice")
 	}
-	if lock := s.locked(a.date.Time); lock != "" {
-		msgs = append(msgs, "The allocation date cannot be before the period lock date, currently set at "+lock)
-	}
+	msgs = append(msgs, s.wrongAllocation(a, inv, note.contact, s.open(note))...)
 	if len(msgs) > 0 {
 		return a, msgs, nil
 	}
@@ -339,6 +321,37 @@ func (s *Sim) allocate(noteID string, in *allocationIn) (a allocation, msgs []st
 	note, inv = note.clone(), inv.clone()
 	note.allocations, inv.credits = append(note.allocations, a), append(inv.credits, a)
 	return a, nil, []hookEvent{s.settle(note), s.settle(inv)}
+}
+
+// allocated is the invoice that an allocation names, nil if there is none.
+func (s *Sim) allocated(in *allocationIn) *document {
+	if in.Invoice == nil {
+		return nil
+	}
+	if inv := s.document(invoiceType, in.Invoice.InvoiceID); inv != nil || in.Invoice.InvoiceNumber == "" {
+		return inv
+	}
+	return s.document(invoiceType, in.Invoice.InvoiceNumber)
+}
+
+// wrongAllocation lists what Xero refuses in an allocation of what a contact has left.
+func (s *Sim) wrongAllocation(a allocation, inv *document, contact string, left amount) (msgs []string) {
+	switch {
+	case inv.status != "AUTHORISED":
+		msgs = append(msgs, "Credit can only be allocated to authorised invoices; this one is "+inv.status)
+	case inv.contact != contact:
+		msgs = append(msgs, "The credit and the invoice must be for the same contact")
+	case !a.amount.IsPositive() || !a.amount.Equal(a.amount.Round(2)):
+		msgs = append(msgs, "The allocation Amount must be greater than zero, in whole cents.")
+	case a.amount.GreaterThan(left.Decimal):
+		msgs = append(msgs, "The allocation amount exceeds the remaining credit")
+	case a.amount.GreaterThan(s.open(inv).Decimal):
+		msgs = append(msgs, "The allocation amount exceeds the amount outstanding on the invoice")
+	}
+	if lock := s.locked(a.date.Time); lock != "" {
+		msgs = append(msgs, "The allocation date cannot be before the period lock date, currently set at "+lock)
+	}
+	return msgs
 }
 
 // deleteAllocation takes an allocation back.
@@ -357,19 +370,25 @@ func (s *Sim) deleteAllocation(r *http.Request, _ []byte) answer {
 			return refusal(http.StatusBadRequest, 10, "ValidationException", "The allocation date cannot be before the period lock date, currently set at "+lock)
 		}
 		note, inv := note.clone(), s.docs[a.invoice].clone()
-		drop := func(as []allocation) (left []allocation) {
-			for _, x := range as {
-				if x.id != a.id {
-					left = append(left, x)
-				}
-			}
-			return left
-		}
-		note.allocations, inv.credits = drop(note.allocations), drop(inv.credits)
-		s.notify(s.settle(note), s.settle(inv))
-		s.Wrote(r, 0, 1, 0)
-		return answer{status: http.StatusOK, root: "Allocation", body: object{{"AllocationID", a.id}, {"Amount", a.amount}, {"Date", a.date},
-			{"Invoice", object{{"InvoiceID", inv.id}}}, {"IsDeleted", true}}}
+		note.allocations, inv.credits = dropped(note.allocations, a.id), dropped(inv.credits, a.id)
+		return s.tookBack(r, a, s.settle(note), s.settle(inv))
 	}
 	return answer{status: http.StatusNotFound, text: missing}
+}
+
+// tookBack is the answer to an allocation's deletion.
+func (s *Sim) tookBack(r *http.Request, a allocation, events ...hookEvent) answer {
+	s.notify(events...)
+	s.Wrote(r, 0, 1, 0)
+	return answer{status: http.StatusOK, root: "Allocation", body: object{{"AllocationID", a.id}, {"Amount", a.amount}, {"Date", a.date},
+		{"Invoice", object{{"InvoiceID", a.invoice}}}, {"IsDeleted", true}}}
+}
+
+func dropped(as []allocation, id string) (left []allocation) {
+	for _, x := range as {
+		if x.id != id {
+			left = append(left, x)
+		}
+	}
+	return left
 }

@@ -19,7 +19,7 @@ const contactType = "contacts"
 
 // Types lists the types of objects; contacts are meant where none is named.
 func (s *Sim) Types() []string {
-	return []string{contactType, "items", "quotes", "invoices", "creditnotes", "payments"}
+	return []string{contactType, "items", "quotes", "invoices", "creditnotes", "payments", "overpayments"}
 }
 
 // docTypes are the documents by the control surface's word.
@@ -56,7 +56,7 @@ func (s *Sim) Objects(typ string) ([]any, error) {
 
 // Put is a person in Xero's own screens: beside what the API takes they can set Website, and make the contact a supplier
 // or a customer (IsSupplier, IsCustomer) as entering a bill or an invoice would, which does not move UpdatedDateUTC. Of
-// credit notes they can set Allocations, beside what the API takes, and payments they can delete by the Status.
+// credit notes and overpayments they can set Allocations, beside what the API takes, and payments they can delete by the Status.
 func (s *Sim) Put(typ, id string, properties map[string]any) (any, error) {
 	typ = cmp.Or(typ, contactType)
 	if err := sim.CheckType(typ, s.Types()); err != nil {
@@ -225,6 +225,11 @@ func (s *Sim) Duplicates() int {
 			count("payment " + m)
 		}
 	}
+	for _, o := range s.overpayments {
+		if o.url != "" && o.status != "VOIDED" {
+			count("payment " + o.url)
+		}
+	}
 	return surplus
 }
 
@@ -247,6 +252,10 @@ func (s *Sim) otherObjects(typ string) []any {
 		for _, i := range s.items {
 			all = append(all, stamped{i.UpdatedDateUTC.Time, i.ItemID, i.at(4)})
 		}
+	case typ == "overpayments":
+		for _, o := range s.overpayments {
+			all = append(all, stamped{o.updated, o.id, s.shownOverpayment(o)})
+		}
 	default:
 		for _, p := range s.payments {
 			all = append(all, stamped{p.updated, p.id, s.shownPayment(p)})
@@ -266,6 +275,10 @@ func (s *Sim) shownDocument(d *document) object {
 
 func (s *Sim) shownPayment(p *payment) object {
 	return append(s.showPayment(p), member{"archived", p.status == "DELETED"})
+}
+
+func (s *Sim) shownOverpayment(o *overpayment) object {
+	return append(s.showOverpayment(o), member{"archived", o.status == "VOIDED"})
 }
 
 // putOther is Put for what is not a contact.
@@ -315,6 +328,35 @@ func (s *Sim) putOther(typ, id string, properties map[string]any) (any, error) {
 			return nil, refused(msgs)
 		}
 		return i.at(4), nil
+	case typ == "overpayments":
+		var in struct {
+			bankTransactionIn
+			Allocations []allocationIn
+		}
+		if err := json.Unmarshal(b, &in); err != nil {
+			return nil, fmt.Errorf("the properties are not those of an overpayment such as Contact, BankAccount, LineItems, Date, Allocations: %w", err)
+		}
+		id = strings.ToLower(id)
+		var events []hookEvent
+		if old := s.overpayments[id]; old == nil || in.Status != nil {
+			if old != nil {
+				in.BankTransactionID = &old.bank
+			}
+			o, msgs, more := s.putBankTransaction(&in.bankTransactionIn)
+			if len(msgs) > 0 {
+				return nil, refused(msgs)
+			}
+			id, events = o.id, more
+		}
+		for i := range in.Allocations {
+			_, msgs, more := s.allocateOverpayment(id, &in.Allocations[i])
+			if len(msgs) > 0 {
+				return nil, refused(msgs)
+			}
+			events = append(events, more...)
+		}
+		s.notify(events...)
+		return s.shownOverpayment(s.overpayments[id]), nil
 	default:
 		var in paymentIn
 		if err := json.Unmarshal(b, &in); err != nil {

@@ -42,7 +42,7 @@ type numbered struct {
 }
 
 // collections are the paths of the objects that there are webhooks about, by category.
-var collections = map[string]string{"CONTACT": "Contacts", "INVOICE": "Invoices", "CREDITNOTE": "CreditNotes"}
+var collections = map[string]string{"CONTACT": "Contacts", "INVOICE": "Invoices", "CREDITNOTE": "CreditNotes", "OVERPAYMENT": "Overpayments"}
 
 type hookBody struct {
 	Events  []numbered `json:"events"`

@@ -1,4 +1,4 @@
-// Package xerosim is a simulated Xero organisation: contacts, items, quotes, invoices, credit notes and payments, the
+// Package xerosim is a simulated Xero organisation: contacts, items, quotes, invoices, credit notes, payments and overpayments, the
 // organisation's settings with its tax rates, accounts and lock dates, OAuth 2.0 with rotating refresh tokens, Xero's limits,
 // idempotency keys and webhooks. It holds its state in memory and forgets it with the
 // process. What every simulator has in common (faults, clock, ledger, control surface) is package sim's.
@@ -15,6 +15,7 @@
 //   - Lines of a document without tax become TaxType NONE.
 //   - Unit amounts have two decimals, written and read, without unitdp=4; GST is rounded on each line, half up.
 //   - Quotes come in pages of 100 that do not say how many there are. Deleted documents are not listed.
+//   - An overpayment's only line is of the Accounts Receivable account; Reference is refused, and nothing of it is deleted while it is allocated.
 //   - Without summarizeErrors=false one bad element refuses the whole call.
 //
 // Requests are JSON; answers are XML unless Accept asks for JSON.
@@ -59,23 +60,24 @@ type Sim struct {
 	limits *limiter
 	writes sync.Mutex // writes are carried out one at a time, so that one idempotency key is never at work twice
 
-	mu       sync.Mutex // guards everything below
-	app      app
-	org      organisation
-	contacts map[string]*contact
-	byNumber map[string]string // ContactNumber to ContactID
-	rates    []*taxRate
-	accounts []*account
-	items    map[string]*item
-	codes    map[string]string // Code to ItemID
-	docs     map[string]*document
-	numbers  map[string]string // "Invoices INV-0001" to the document's id
-	counters map[string]int    // the last number that was given, by collection
-	payments map[string]*payment
-	answers  map[string]stored // by idempotency key
-	sequence int64             // of webhook events
-	disabled bool              // the receiver failed for a day
-	kept     []sim.Event       // events that a disabled receiver has not had
+	mu           sync.Mutex // guards everything below
+	app          app
+	org          organisation
+	contacts     map[string]*contact
+	byNumber     map[string]string // ContactNumber to ContactID
+	rates        []*taxRate
+	accounts     []*account
+	items        map[string]*item
+	codes        map[string]string // Code to ItemID
+	docs         map[string]*document
+	numbers      map[string]string // "Invoices INV-0001" to the document's id
+	counters     map[string]int    // the last number that was given, by collection
+	payments     map[string]*payment
+	overpayments map[string]*overpayment
+	answers      map[string]stored // by idempotency key
+	sequence     int64             // of webhook events
+	disabled     bool              // the receiver failed for a day
+	kept         []sim.Event       // events that a disabled receiver has not had
 }
 
 // New starts a simulator. It is an http.Handler; Close stops its goroutines.
@@ -127,6 +129,7 @@ func (s *Sim) routes() *http.ServeMux {
 	mux.HandleFunc("POST "+base+"/Payments", s.api(s.writePayments))
 	mux.HandleFunc("GET "+base+"/Payments/{id}", s.api(s.getPayment))
 	mux.HandleFunc("POST "+base+"/Payments/{id}", s.api(s.writePayments))
+	s.overpaymentRoutes(mux, base)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux
 }
@@ -151,7 +154,7 @@ func (s *Sim) Reset() {
 	s.org = o
 	s.rates, s.accounts = newRates(s.opts.FullRates), newAccounts(o.CreatedDateUTC.Time)
 	s.contacts, s.byNumber, s.answers = map[string]*contact{}, map[string]string{}, map[string]stored{}
-	s.items, s.codes, s.payments = map[string]*item{}, map[string]string{}, map[string]*payment{}
+	s.items, s.codes, s.payments, s.overpayments = map[string]*item{}, map[string]string{}, map[string]*payment{}, map[string]*overpayment{}
 	s.docs, s.numbers, s.counters = map[string]*document{}, map[string]string{}, map[string]int{}
 	s.sequence, s.disabled, s.kept = 0, false, nil
 }
@@ -160,9 +163,9 @@ func (s *Sim) Reset() {
 // enough to keep which there are. The caller holds the lock.
 func (s *Sim) snapshot() func() {
 	contacts, byNumber, items, codes := maps.Clone(s.contacts), maps.Clone(s.byNumber), maps.Clone(s.items), maps.Clone(s.codes)
-	docs, numbers, counters, payments := maps.Clone(s.docs), maps.Clone(s.numbers), maps.Clone(s.counters), maps.Clone(s.payments)
+	docs, numbers, counters, payments, overpayments := maps.Clone(s.docs), maps.Clone(s.numbers), maps.Clone(s.counters), maps.Clone(s.payments), maps.Clone(s.overpayments)
 	return func() {
 		s.contacts, s.byNumber, s.items, s.codes = contacts, byNumber, items, codes
-		s.docs, s.numbers, s.counters, s.payments = docs, numbers, counters, payments
+		s.docs, s.numbers, s.counters, s.payments, s.overpayments = docs, numbers, counters, payments, overpayments
 	}
 }

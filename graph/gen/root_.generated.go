@@ -1435,11 +1435,11 @@ input LineInput {
   account: String
 }
 
-"A part of a payment or credit note that pays a document, in the payment's currency."
+"A part of a payment or credit note that pays a document, in its currency; with neither, what stands on the customer's account."
 type Allocation {
-  "The invoice that is paid, null if it is a credit note."
+  "The invoice that is paid, null if it is another thing."
   invoice: Invoice
-  "The credit note that is given back, null if it is an invoice."
+  "The credit note that is given back, null if it is another thing."
   creditNote: CreditNote
   "How much."
   amount: Decimal!
@@ -1447,7 +1447,7 @@ type Allocation {
   date: Date
 }
 
-"A part of a payment or credit note that pays a document: ` + "`" + `invoice` + "`" + ` or ` + "`" + `creditNote` + "`" + `."
+"A part of a payment or credit note that pays a document: ` + "`" + `invoice` + "`" + ` or ` + "`" + `creditNote` + "`" + `; neither for what stays on the customer's account."
 input AllocationInput {
   "The invoice that is paid."
   invoice: ID

@@ -67,7 +67,7 @@ type AllocateCreditNoteInput struct {
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
 }
 
-// A part of a payment or credit note that pays a document, in the payment's currency.
+// A part of a payment or credit note that pays a document, in its currency; with neither, what stands on the customer's account.
 type Allocation struct {
 	// How much.
 	Amount decimal.Decimal `json:"amount"`
@@ -79,7 +79,7 @@ type Allocation struct {
 	InvoiceID string `json:"invoice"`
 }
 
-// A part of a payment or credit note that pays a document: `invoice` or `creditNote`.
+// A part of a payment or credit note that pays a document: `invoice` or `creditNote`; neither for what stays on the customer's account.
 type AllocationInput struct {
 	// The invoice that is paid.
 	Invoice graphql.Omittable[*string] `json:"invoice,omitempty,omitzero"`
