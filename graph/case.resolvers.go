@@ -31,7 +31,7 @@ func (r *caseEventResolver) Case(ctx context.Context, obj *model.CaseEvent) (*mo
 }
 
 func (r *mutationResolver) ResolveCase(ctx context.Context, input model.ResolveCaseInput) (*model.ResolveCasePayload, error) {
-	ues, err := userErrors(r.decide(ctx, input.ID, input.Choice))
+	ues, err := userErrors(r.decide(ctx, input))
 	if err != nil {
 		return nil, err
 	}

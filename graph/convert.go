@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"datum/domain"
+	"datum/domain/change"
 	"datum/domain/ownership"
 	"datum/domain/store"
 	"datum/graph/loader"
@@ -100,7 +101,8 @@ func caseModel(c *store.Case) *model.Case {
 	return &model.Case{
 		ID: c.ID, Kind: model.CaseKind(strings.ToUpper(c.Kind)), Status: model.CaseStatus(strings.ToUpper(c.Status)), Title: c.Title,
 		Message: text(c.Detail.Message), Next: text(c.Detail.Next),
-		Detail: rawJSON(c.Detail), Choices: orEmpty(c.Choices), EntityID: c.EntityID, OtherID: c.OtherID, System: text(c.System),
+		Detail: rawJSON(c.Detail), Choices: each(change.Offered(*c), func(x change.Choice) string { return x.Name }),
+		Options: each(change.Offered(*c), caseOption(c)), EntityID: c.EntityID, OtherID: c.OtherID, System: text(c.System),
 		ExternalID: text(c.ExternalID), Field: text(string(c.Field)), CorrelationID: text(c.CorrelationID), OpenedAt: c.OpenedAt,
 		UpdatedAt: c.UpdatedAt, ClosedAt: c.ClosedAt, Resolution: text(c.Resolution), ResolvedBy: text(c.ResolvedBy),
 	}

@@ -149,19 +149,6 @@ func (r *Resolver) setMode(ctx context.Context, system string, mode store.Mode) 
 	return err
 }
 
-// decide answers a case in the caller's name. The same answer again is no mistake.
-func (r *Resolver) decide(ctx context.Context, id, choice string) error {
-	_, err := r.changes.Decide(ctx, change.Decision{CaseID: id, Choice: choice, Cause: cause(ctx)})
-	if domain.CodeOf(err) != domain.Conflict {
-		return err
-	}
-	c, readErr := store.CaseByID(ctx, r.pool, id, false)
-	if readErr == nil && c.Status == "resolved" && c.Resolution == choice {
-		return nil
-	}
-	return err
-}
-
 // publish puts a policy in force in the caller's name and returns it. What is in force already is not published again.
 func (r *Resolver) publish(ctx context.Context, source string, expected *int) (*model.Policy, error) {
 	now, err := store.Policy(ctx, r.pool, 0)

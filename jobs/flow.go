@@ -178,7 +178,7 @@ func (f *flow) stuckAt(ctx context.Context, flow ownership.Flow, e *store.Entity
 // ask opens a case about a document, once.
 func (f *flow) ask(ctx context.Context, e *store.Entity, key, title, message, next string) error {
 	return store.OpenCase(ctx, f.pool, store.Case{ID: domain.NewID("case"), Kind: store.CaseFlow, EntityKind: e.Kind, EntityID: e.ID, DedupeKey: key,
-		Title: title, Detail: store.CaseDetail{Message: message, Next: next}, Choices: []string{change.ChoiceIgnore}})
+		Title: title, Detail: store.CaseDetail{Message: message, Next: next}})
 }
 
 // settled closes the case of a key: what it was about is no longer so.

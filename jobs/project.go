@@ -505,9 +505,8 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 		if rel.CountAttempt && it.Attempts+1 == stuckAfter {
 			store.QueueCase(b, store.Case{ID: domain.NewID("case"), Kind: store.CaseStuck, EntityKind: p.kind, EntityID: it.EntityID, System: it.System,
 				DedupeKey: "stuck|" + it.EntityID + "|" + it.System, CorrelationID: it.CorrelationID,
-				Title:   fmt.Sprintf("%s does not reach %s", p.nameOf(it), it.System),
-				Detail:  store.CaseDetail{Message: fmt.Sprintf("tried %d times; last: %s", stuckAfter, de.Message), Next: "see whether " + it.System + " works; it is tried again every five minutes"},
-				Choices: []string{change.ChoiceRetry, change.ChoiceIgnore}})
+				Title:  fmt.Sprintf("%s does not reach %s", p.nameOf(it), it.System),
+				Detail: store.CaseDetail{Message: fmt.Sprintf("tried %d times; last: %s", stuckAfter, de.Message), Next: "see whether " + it.System + " works; it is tried again every five minutes"}})
 		}
 		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {

@@ -82,8 +82,7 @@ func (e *Engine) gone(ctx context.Context, c *connected, kind domain.Kind) error
 		return e.openCase(ctx, store.Case{Kind: store.CaseMassChange, EntityKind: kind, System: c.Name, DedupeKey: key,
 			Title: fmt.Sprintf("%s no longer shows %d of %d %ss", c.Name, len(missing), live, kind),
 			Detail: store.CaseDetail{Message: "a complete listing did not show them; nothing has been archived",
-				Next: "check in " + c.Name + " whether they were deleted; if the listing was wrong, the next sweep closes this case"},
-			Choices: []string{change.ChoiceIgnore}})
+				Next: "check in " + c.Name + " whether they were deleted; if the listing was wrong, the next sweep closes this case"}})
 	}
 	if err := e.closeCase(ctx, key); err != nil || len(missing) == 0 {
 		return err

@@ -251,9 +251,8 @@ func (e *Engine) watchAuth(ctx context.Context, a store.AuthState) error {
 		return err
 	}
 	return e.openCase(ctx, store.Case{Kind: store.CaseReauth, System: a.System, DedupeKey: key,
-		Title:   a.System + " must be authorised again",
-		Detail:  store.CaseDetail{Message: a.Reason, Next: fmt.Sprintf("run `datum system authorise %s FILE.json`, or connect with fresh credentials; everything that waits goes on by itself", a.System)},
-		Choices: []string{change.ChoiceIgnore}})
+		Title:  a.System + " must be authorised again",
+		Detail: store.CaseDetail{Message: a.Reason, Next: fmt.Sprintf("run `datum system authorise %s FILE.json`, or connect with fresh credentials; everything that waits goes on by itself", a.System)}})
 }
 
 // openCase opens a case that belongs to a system rather than to an entity.
@@ -294,8 +293,7 @@ func (e *Engine) stuck(ctx context.Context, c *connected, v *visit, cause *domai
 	}
 	return e.openCase(ctx, store.Case{Kind: store.CaseStuck, EntityKind: v.kind, System: c.Name, ExternalID: v.id, DedupeKey: "stuck|" + c.Name + "|" + v.id,
 		CorrelationID: v.signals[0].CorrelationID, Title: fmt.Sprintf("%s %s of %s cannot be taken in", v.kind, v.id, c.Name),
-		Detail:  store.CaseDetail{Message: cause.Message, Next: "look at the record in " + c.Name + "; the next change or sweep brings it again"},
-		Choices: []string{change.ChoiceIgnore}})
+		Detail: store.CaseDetail{Message: cause.Message, Next: "look at the record in " + c.Name + "; the next change or sweep brings it again"}})
 }
 
 // SetMode changes what Datum may do with a system and wakes what waited for it.

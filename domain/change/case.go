@@ -7,155 +7,196 @@ import (
 	"strings"
 
 	"datum/domain"
-	"datum/domain/ownership"
 	"datum/domain/store"
 )
 
-// Choices of cases.
+// Choices of cases. Each means the same wherever it is offered.
 const (
 	ChoiceAccept    = "accept"    // theirs becomes golden and travels to the owner
 	ChoiceKeepOurs  = "keep_ours" // ours is written back
+	ChoicePin       = "pin"       // a value that the person gives becomes golden and travels to the owner
+	ChoiceEdit      = "edit"      // the same, as the correction of what was refused or cannot be used; then it is tried again
 	ChoiceSame      = "same"      // the two entities are one: merge
 	ChoiceDifferent = "different" // they are not, and are not asked about again
+	ChoiceLink      = "link"      // the record belongs to an entity that the person names
+	ChoiceCreate    = "create"    // make a new entity of an unlinked record
 	ChoiceRetry     = "retry"     // try again as it is
 	ChoiceIgnore    = "ignore"    // close it and do nothing
-	ChoiceCreate    = "create"    // make a new entity of an unlinked record
 )
 
-func conflictKey(entity, system string, f domain.Field) string {
-	return "conflict|" + entity + "|" + system + "|" + string(f)
+// choiceMerge is another word for ChoiceSame.
+const choiceMerge = "merge"
+
+// Choice is one answer that a kind of case can be given.
+type Choice struct {
+	Name string
+	// Effect says in words what it does and what it writes where.
+	Effect func(c store.Case) string
+	// Value and Target say what a person must give with it: a value for the field, or the id of an entity.
+	Value, Target bool
+	// when says of which cases it is an answer; nil is all of the kind.
+	when func(c store.Case) bool
+	// do carries it out, in the transaction that has locked what the case is about and has queued the end of the case.
+	do func(r *run, c store.Case, d Decision) error
 }
 
-func (s *settlement) openConflict(system, externalID string, f domain.Field, theirs domain.Value, g ownership.Golden) string {
-	key := conflictKey(s.st.Entity.ID, system, f)
-	for i, c := range s.st.Cases {
-		if c.DedupeKey == key {
-			if c.Detail.Theirs == theirs && equal(c.Detail.Ours, g.Value) {
-				return c.ID
-			}
-			s.st.Cases[i].Detail.Theirs, s.st.Cases[i].Detail.Ours = theirs, g.Value
-			c.Detail.Theirs, c.Detail.Ours = theirs, g.Value
-			store.QueueCase(s.batch, c)
-			store.QueueEvent(s.batch, store.TopicCase, s.st.Entity.ID, system, c.ID, s.cause.CorrelationID)
-			return c.ID
-		}
+// says is an Effect that is the same for all cases of the kind.
+func says(s string) func(store.Case) string { return func(store.Case) string { return s } }
+
+// choicesOf is the table of what can be decided about each kind of case. To add a kind: a constant in domain/store, its row
+// here, its value in CaseKind of graph/schema/case.graphqls. To add a choice: a Choice in the row. Whoever opens a case leaves
+// its Choices empty to offer all that the kind has.
+func choicesOf(kind string) []Choice {
+	ignore := func(effect string) Choice {
+		return Choice{Name: ChoiceIgnore, Effect: says(effect), do: func(*run, store.Case, Decision) error { return nil }}
 	}
-	name := NameOf(s.golden)
-	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseConflict, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: system,
-		ExternalID: externalID, Field: f, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
-		Title: fmt.Sprintf("%s: %s and %s disagree about %s", name, system, g.Owner, f),
-		Detail: store.CaseDetail{Ours: g.Value, Theirs: theirs, Owner: g.Owner,
-			Message: fmt.Sprintf("%s says %s; %s owns %s and the value in force is %s. Until this is decided each keeps its own.", system, clip(theirs), g.Owner, f, clip(g.Value)),
-			Next:    fmt.Sprintf("accept to write theirs to %s and everywhere, or keep ours to write the value in force back to %s", g.Owner, system)},
-		Choices: []string{ChoiceAccept, ChoiceKeepOurs}}
-	store.QueueCase(s.batch, c)
-	store.QueueEvent(s.batch, store.TopicCase, c.EntityID, system, c.ID, s.cause.CorrelationID)
-	s.st.Cases = append(s.st.Cases, c)
-	s.out.Cases = append(s.out.Cases, c.ID)
-	return c.ID
-}
-
-func (s *settlement) refusedCase(p *store.Projection) {
-	c := RefusedCase(p, NameOf(s.golden), s.cause.CorrelationID)
-	store.QueueCase(s.batch, c)
-	store.QueueEvent(s.batch, store.TopicCase, c.EntityID, c.System, c.ID, s.cause.CorrelationID)
-	s.out.Cases = append(s.out.Cases, c.ID)
-}
-
-// RefusedCase is the case of a projection that the vendor has refused.
-func RefusedCase(p *store.Projection, name, correlationID string) store.Case {
-	return store.Case{ID: domain.NewID("case"), Kind: store.CaseRefused, EntityKind: p.Kind, EntityID: p.EntityID, System: p.System,
-		ExternalID: p.ExternalID, DedupeKey: "refused|" + p.EntityID + "|" + p.System, CorrelationID: correlationID,
-		Title:   fmt.Sprintf("%s: %s refused %s", name, p.System, strings.Join(strings.Split(p.Diff.String(), ","), ", ")),
-		Detail:  store.CaseDetail{Message: p.Error, Next: "correct the value where it is owned, or the setting in " + p.System + ", then retry"},
-		Choices: []string{ChoiceRetry, ChoiceIgnore}}
-}
-
-// cases opens cases for values that cannot be used, and closes those that the world has overtaken.
-func (s *settlement) cases() error {
-	wanted := map[string]bool{}
-	for _, rec := range s.st.Records {
-		if rec.Deleted {
-			continue
+	switch kind {
+	case store.CaseConflict:
+		return []Choice{
+			{Name: ChoiceAccept, do: (*run).accept, Effect: func(c store.Case) string {
+				return fmt.Sprintf("%s becomes %s: it is written to %s, which owns it, and to every system that carries it", c.Field, clip(c.Detail.Theirs), c.Detail.Owner)
+			}},
+			{Name: ChoiceKeepOurs, do: (*run).keepOurs, Effect: func(c store.Case) string {
+				if proposal(c) {
+					return fmt.Sprintf("%s stays %s; nothing is written, the proposal is turned down", c.Field, clip(c.Detail.Ours))
+				}
+				return fmt.Sprintf("%s stays %s, which is written back to %s", c.Field, clip(c.Detail.Ours), c.System)
+			}},
+			{Name: ChoicePin, Value: true, do: (*run).correct, Effect: func(c store.Case) string {
+				return fmt.Sprintf("%s becomes the value you give: it is written to %s, which owns it, and to every system that carries it", c.Field, c.Detail.Owner)
+			}},
 		}
-		for f, h := range rec.Held {
-			if h.Others == string(ownership.Propose) {
-				wanted[conflictKey(s.st.Entity.ID, rec.System, f)] = true
-			}
+	case store.CaseDuplicate:
+		return []Choice{
+			{Name: ChoiceSame, do: (*run).same, Effect: func(c store.Case) string {
+				return fmt.Sprintf("%s becomes part of %s: one record in each system stands for both, and what was held back is written", c.EntityID, c.OtherID)
+			}},
+			{Name: ChoiceDifferent, do: (*run).again, Effect: says("both stay, what was held back is written, and these two are not asked about again")},
 		}
-		for _, is := range rec.Issues {
-			if is.Severity != domain.Problem {
-				continue
-			}
-			key := "invalid|" + rec.System + "|" + rec.ExternalID + "|" + string(is.Field)
-			wanted[key] = true
-			if i := slices.IndexFunc(s.st.Cases, func(c store.Case) bool { return c.DedupeKey == key }); i >= 0 && s.st.Cases[i].Detail.Theirs == domain.TextValue(is.Value) {
-				continue
-			}
-			if ignored, err := store.CaseIgnored(s.ctx, s.tx, key, domain.TextValue(is.Value)); err != nil {
-				return err
-			} else if ignored {
-				continue
-			}
-			c := store.Case{ID: domain.NewID("case"), Kind: store.CaseInvalid, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: rec.System,
-				ExternalID: rec.ExternalID, Field: is.Field, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
-				Title: fmt.Sprintf("%s: the %s in %s cannot be used", NameOf(s.golden), is.Field, rec.System),
-				Detail: store.CaseDetail{Theirs: domain.TextValue(is.Value), Ours: s.golden[is.Field], Message: is.Message,
-					Next: "correct it in " + rec.System + "; everything else of the record is used as it is"},
-				Choices: []string{ChoiceIgnore}}
-			store.QueueCase(s.batch, c)
-			store.QueueEvent(s.batch, store.TopicCase, c.EntityID, rec.System, c.ID, s.cause.CorrelationID)
-			s.out.Cases = append(s.out.Cases, c.ID)
+	case store.CaseRefused:
+		return []Choice{
+			{Name: ChoiceRetry, do: (*run).retry, Effect: func(c store.Case) string { return "the same values are sent to " + c.System + " once more" }},
+			{Name: ChoiceEdit, Value: true, do: (*run).correct, Effect: func(c store.Case) string {
+				return "the field that you name gets the value you give, in the system that owns it too; then it is sent to " + c.System
+			}},
+			{Name: ChoiceAccept, do: (*run).acceptRecord, when: func(c store.Case) bool { return c.ExternalID != "" }, Effect: func(c store.Case) string {
+				return "what " + c.System + " has stays there and becomes the value in force: it is written to the owner and to every system that carries it"
+			}},
+			ignore("nothing is written; it is tried again when one of the values changes"),
 		}
-	}
-	for _, c := range slices.Clone(s.st.Cases) {
-		overtaken := (c.Kind == store.CaseConflict && !strings.HasPrefix(c.ExternalID, "proposal:") || c.Kind == store.CaseInvalid) && !wanted[c.DedupeKey]
-		if c.Kind == store.CaseConflict && strings.HasPrefix(c.ExternalID, "proposal:") && equal(c.Detail.Theirs, s.golden[c.Field]) {
-			overtaken = true
+	case store.CaseInvalid:
+		return []Choice{
+			{Name: ChoiceEdit, Value: true, do: (*run).correct, Effect: func(c store.Case) string {
+				return fmt.Sprintf("the value you give is written to %s over the one that cannot be used, to the owner of %s and to every system that carries it", c.System, c.Field)
+			}},
+			{Name: ChoiceKeepOurs, do: (*run).overwrite, when: func(c store.Case) bool { return !c.Detail.Ours.Empty() }, Effect: func(c store.Case) string {
+				return fmt.Sprintf("the value in force, %s, is written to %s over the one that cannot be used", clip(c.Detail.Ours), c.System)
+			}},
+			ignore("nothing is written; it is asked again when the value there changes to another one that cannot be used"),
 		}
-		if overtaken && c.EntityID == s.st.Entity.ID {
-			s.endCase(c.ID, "closed", "no longer so", "")
+	case store.CaseUnlinked:
+		return []Choice{
+			{Name: ChoiceCreate, do: (*run).createFrom, Effect: func(c store.Case) string {
+				return fmt.Sprintf("a new %s is made of the record and written to the systems that are to have it", strings.ToLower(string(c.EntityKind)))
+			}},
+			{Name: ChoiceLink, Target: true, do: (*run).linkTo, Effect: func(c store.Case) string {
+				return fmt.Sprintf("the record stands for the %s that you name in %s from now on; values that differ are settled as the policy says", strings.ToLower(string(c.EntityKind)), c.System)
+			}},
+			ignore("the record stays nobody's; nothing is written"),
 		}
+	case store.CaseStuck:
+		return []Choice{
+			{Name: ChoiceRetry, do: (*run).retry, Effect: func(c store.Case) string {
+				if c.EntityID == "" {
+					return "what came in about it is taken in once more"
+				}
+				return "it is sent to " + c.System + " at once, and the tries are counted anew"
+			}},
+			ignore("the case is closed; tries go on"),
+		}
+	case store.CaseReauth:
+		return []Choice{
+			{Name: ChoiceRetry, do: (*run).retryAuth, Effect: func(c store.Case) string {
+				return "the stored credentials of " + c.System + " are tried once more; everything that waits goes on if they work"
+			}},
+			ignore("nothing is read from the system or written to it until it is authorised again"),
+		}
+	case store.CaseGap:
+		return []Choice{ignore("what was missed is found by the next sweep")}
+	case store.CaseDrift:
+		return []Choice{ignore("the field is kept with the record and goes nowhere")}
+	case store.CaseMassChange:
+		return []Choice{ignore("nothing is archived or written now; it is asked again if more is concerned")}
+	case store.CaseFlow:
+		return []Choice{ignore("nothing is done; it is asked again if the document changes")}
 	}
 	return nil
 }
 
-func (s *settlement) endCase(id, status, resolution, by string) {
-	store.QueueCaseEnd(s.batch, id, status, resolution, by)
-	store.QueueEvent(s.batch, store.TopicCase, s.st.Entity.ID, "", id, s.cause.CorrelationID)
-	s.st.Cases = slices.DeleteFunc(s.st.Cases, func(c store.Case) bool { return c.ID == id })
+// Offered returns the choices that a case has.
+func Offered(c store.Case) []Choice {
+	return slices.DeleteFunc(choicesOf(c.Kind), func(x Choice) bool {
+		return len(c.Choices) > 0 && !slices.Contains(c.Choices, x.Name) || x.when != nil && !x.when(c)
+	})
 }
 
 // Decision is a person's answer to a case.
 type Decision struct {
 	CaseID string
 	Choice string
+	// Field and Value are what to set, for choices that need a value. Field is needed where the case concerns several.
+	Field domain.Field
+	Value domain.Value
+	// TargetID is the entity meant, for choices that need one. Of two entities that are the same it is the one that stays;
+	// "" is the older one.
+	TargetID string
 	Cause
 }
 
-// Decide carries a decision out. Conflict if the case has ended meanwhile, Invalid if it has no such choice.
+// Decide carries a decision out. Conflict if the case has ended meanwhile, Invalid if it has no such choice or if what the
+// choice needs is missing or cannot be.
 func (a *Applier) Decide(ctx context.Context, d Decision) (c store.Case, err error) {
 	defer domain.Wrap(&err, "change.Decide")
 	d.Cause.Source = FromCase
-	err = a.transact(ctx, d.Cause, func(r *run) error {
-		if c, err = store.CaseByID(ctx, r.tx, d.CaseID, false); err != nil {
-			return err
-		}
-		if err = r.lockCase(&c); err != nil {
-			return err
-		}
-		if c.Status != "open" {
-			return domain.Errorf(domain.Conflict, "case %s is no longer open: %s", c.ID, c.Resolution)
-		}
-		if !slices.Contains(c.Choices, d.Choice) {
-			return domain.Errorf(domain.Invalid, "case %s can be answered with %s, not %q", c.ID, strings.Join(c.Choices, " or "), d.Choice)
-		}
-		return r.decide(c, d)
-	})
-	if err != nil {
+	if err = a.transact(ctx, d.Cause, func(r *run) error { return r.decide(d) }); err != nil {
 		return c, err
 	}
 	return store.CaseByID(ctx, a.pool, d.CaseID, false)
+}
+
+// decide checks a decision against the case as it is now, ends the case and carries the decision out.
+func (r *run) decide(d Decision) error {
+	c, err := store.CaseByID(r.ctx, r.tx, d.CaseID, false)
+	if err != nil {
+		return err
+	}
+	if err := r.lockCase(&c); err != nil {
+		return err
+	}
+	if c.Status != "open" {
+		return domain.Errorf(domain.Conflict, "case %s is no longer open: %s", c.ID, c.Resolution)
+	}
+	if d.Choice == choiceMerge {
+		d.Choice = ChoiceSame
+	}
+	offered := Offered(c)
+	i := slices.IndexFunc(offered, func(x Choice) bool { return x.Name == d.Choice })
+	if i < 0 {
+		names := make([]string, len(offered))
+		for i, x := range offered {
+			names[i] = x.Name
+		}
+		return domain.Errorf(domain.Invalid, "case %s can be answered with %s, not %q", c.ID, strings.Join(names, " or "), d.Choice)
+	}
+	switch choice := offered[i]; {
+	case choice.Value && d.Value == "":
+		return domain.Errorf(domain.Invalid, "%s needs a value; null clears the field", d.Choice)
+	case choice.Target && d.TargetID == "":
+		return domain.Errorf(domain.Invalid, "%s needs the id of the %s that is meant", d.Choice, strings.ToLower(string(c.EntityKind)))
+	}
+	store.QueueCaseEnd(r.batch, c.ID, "resolved", d.Choice, d.Actor)
+	store.QueueEvent(r.batch, store.TopicCase, c.EntityID, c.System, c.ID, d.CorrelationID)
+	return offered[i].do(r, c, d)
 }
 
 // lockCase locks what the case is about, and then the case, and reads it again: of two decisions at once one is heard.
@@ -172,104 +213,6 @@ func (r *run) lockCase(c *store.Case) error {
 	if err == nil {
 		*c = locked
 	}
-	return err
-}
-
-func (r *run) decide(c store.Case, d Decision) error {
-	end := func() {
-		store.QueueCaseEnd(r.batch, c.ID, "resolved", d.Choice, d.Actor)
-		store.QueueEvent(r.batch, store.TopicCase, c.EntityID, c.System, c.ID, d.CorrelationID)
-	}
-	if c.Kind == store.CaseDuplicate && d.Choice == ChoiceSame {
-		end()
-		if err := r.mergeEntities(c.EntityID, c.OtherID, d.Actor+" decided that they are the same"); err != nil {
-			return err
-		}
-		_, err := r.resettle(c.OtherID, nil)
-		return err
-	}
-	end()
-	if c.Kind == store.CaseUnlinked && d.Choice == ChoiceCreate {
-		return r.createFrom(c)
-	}
-	if c.EntityID == "" {
-		return nil
-	}
-	_, err := r.resettle(c.EntityID, func(s *settlement) error {
-		s.st.Cases = slices.DeleteFunc(s.st.Cases, func(x store.Case) bool { return x.ID == c.ID })
-		switch {
-		case c.Kind == store.CaseConflict && d.Choice == ChoiceAccept:
-			return r.accept(s, c, d)
-		case c.Kind == store.CaseConflict && d.Choice == ChoiceKeepOurs:
-			for _, rec := range s.st.Records {
-				if rec.System == c.System {
-					delete(rec.Held, c.Field)
-					rec.Confirmed[c.Field] = rec.Values[c.Field] // answered: no longer an edit
-					s.dirty[rec] = true
-				}
-			}
-		case (c.Kind == store.CaseRefused || c.Kind == store.CaseStuck) && d.Choice == ChoiceRetry:
-			if p := s.st.Projections[c.System]; p != nil {
-				p.Diff = domain.Values{} // differs from anything: due again
-			}
-		}
-		return nil
-	})
-	return err
-}
-
-// accept makes their value golden: through a pin until the owner has it, or as the word of an owner that is Datum's own.
-func (r *run) accept(s *settlement, c store.Case, d Decision) error {
-	owner := s.kp.Rule(c.Field, s.st.Entity.Stage).Owner
-	if s.pol.Adapter(owner) != ownership.Native {
-		r.pin(s, c.Field, c.Detail.Theirs, d.Actor, "accepted "+c.System+"'s value, case "+c.ID)
-		return nil
-	}
-	_, err := s.contributeKeyed(owner, domain.Values{c.Field: c.Detail.Theirs})
-	return err
-}
-
-// provisional begins the reason of a pin that holds only until the owner of the field has a value.
-const provisional = "until its owner has a word: "
-
-// pin sets a pin in the state and queues it.
-func (r *run) pin(s *settlement, f domain.Field, v domain.Value, actor, reason string) {
-	p := store.Pin{Field: f, Value: v, Actor: actor, Reason: reason}
-	s.st.Pins[f] = p
-	s.pinned = true
-	store.QueuePin(r.batch, s.st.Entity.ID, p)
-	r.history(&s.st.Entity, store.History{Action: store.ActionPinned, Field: f, Old: s.st.Entity.Golden[f], New: v, Note: reason})
-}
-
-// createFrom makes an entity of an unlinked record, on a person's word.
-func (r *run) createFrom(c store.Case) error {
-	rec, err := store.LockRecord(r.ctx, r.tx, c.System, c.EntityKind, c.ExternalID)
-	if err != nil {
-		return err
-	}
-	if rec == nil || rec.EntityID != "" {
-		return nil
-	}
-	ki, _ := c.EntityKind.Info()
-	e := store.Entity{ID: domain.NewID(ki.Prefix), Kind: c.EntityKind, Golden: domain.Values{}, Provenance: map[domain.Field]store.Provenance{}}
-	if err := store.QueueEntity(r.batch, &e); err != nil {
-		return err
-	}
-	_, err = r.resettle(e.ID, func(s *settlement) error {
-		rec.EntityID = e.ID
-		s.created = true
-		s.st.put(rec)
-		s.dirty[rec] = true
-		r.history(&s.st.Entity, store.History{Action: store.ActionLinked, System: rec.System, ExternalID: rec.ExternalID, Note: "new, case " + c.ID})
-		s.resolve()
-		for _, f := range rec.Values.Fields() {
-			// The policy would not ask this system; there is nobody else to ask yet.
-			if g := s.res.Fields[f]; !rec.Values[f].Empty() && g.Value.Empty() {
-				r.pin(s, f, rec.Values[f], r.cause.Actor, provisional+"created from "+rec.System+"'s record")
-			}
-		}
-		return nil
-	})
 	return err
 }
 

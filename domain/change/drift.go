@@ -30,8 +30,7 @@ func (r *run) drift(old, cur *store.Record) error {
 		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDrift, EntityKind: cur.Kind, System: cur.System, ExternalID: cur.ExternalID,
 			DedupeKey: key, CorrelationID: r.cause.CorrelationID, Title: fmt.Sprintf("%s has something new: %s", cur.System, path),
 			Detail: store.CaseDetail{Message: fmt.Sprintf("the %s of %s carries %s, which the mapping does not know; it is kept with the record %s and goes nowhere else", cur.Kind, cur.System, path, cur.ExternalID),
-				Next: "ignore it, or have it mapped: `datum mapping` prints what is known"},
-			Choices: []string{ChoiceIgnore}}
+				Next: "ignore it, or have it mapped: `datum mapping` prints what is known"}}
 		store.QueueCase(r.batch, c)
 		store.QueueEvent(r.batch, store.TopicCase, cur.EntityID, cur.System, c.ID, r.cause.CorrelationID)
 	}

@@ -391,8 +391,7 @@ func (s *settlement) propose(e Edit, f domain.Field) string {
 		Title: fmt.Sprintf("%s: %s proposes another %s", NameOf(s.golden), e.System, f),
 		Detail: store.CaseDetail{Ours: g.Value, Theirs: e.Fields[f], Owner: g.Owner,
 			Message: fmt.Sprintf("%s (for %s) wants %s to be %s; %s owns it and the value in force is %s", e.Actor, e.System, f, clip(e.Fields[f]), g.Owner, clip(g.Value)),
-			Next:    fmt.Sprintf("accept to write it to %s and everywhere, or keep ours to turn it down", g.Owner)},
-		Choices: []string{ChoiceAccept, ChoiceKeepOurs}}
+			Next:    fmt.Sprintf("accept to write it to %s and everywhere, or keep ours to turn it down", g.Owner)}}
 	for _, open := range s.st.Cases {
 		if open.DedupeKey == key {
 			c.ID = open.ID

@@ -78,8 +78,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: key,
 			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), NameOf(cur.Values)),
 			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same %s", in.System, cur.Kind, knownBy(cur.Kind)),
-				Next: "create it from this record, or ignore it; it is linked by itself once it shares " + knownBy(cur.Kind) + " with one"},
-			Choices: []string{ChoiceCreate, ChoiceIgnore}}
+				Next: "create it from this record, or ignore it; it is linked by itself once it shares " + knownBy(cur.Kind) + " with one"}}
 		store.QueueCase(r.batch, c)
 		store.QueueEvent(r.batch, store.TopicCase, "", in.System, c.ID, in.CorrelationID)
 		res.Cases = append(res.Cases, c.ID)
@@ -179,8 +178,7 @@ func (r *run) duplicateCase(cur *store.Record, id string, m store.Match) (string
 		System: cur.System, ExternalID: cur.ExternalID, CorrelationID: r.cause.CorrelationID, DedupeKey: key,
 		Title: fmt.Sprintf("%s may be in twice: same %s", NameOf(cur.Values), describeKeys(m.Keys)),
 		Detail: store.CaseDetail{Keys: m.Keys, Message: fmt.Sprintf("%s record %s has the same %s as %s; until this is decided it is not written to other systems",
-			cur.System, cur.ExternalID, describeKeys(m.Keys), m.EntityID), Next: "say whether they are the same customer or different ones"},
-		Choices: []string{ChoiceSame, ChoiceDifferent}}
+			cur.System, cur.ExternalID, describeKeys(m.Keys), m.EntityID), Next: "say whether they are the same customer or different ones"}}
 	store.QueueCase(r.batch, c)
 	store.QueueEvent(r.batch, store.TopicCase, id, cur.System, c.ID, r.cause.CorrelationID)
 	return c.ID, nil

@@ -127,19 +127,7 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ownership.DefaultSource())
 	id := w.pair(1, values("legalName", "Nut Pty Ltd", "phone", "+61390000001"))
-	refuse := func() {
-		p := w.claim(accounting)
-		p.Error = "the telephone number is not one"
-		c := change.RefusedCase(p.Projection, "Nut Pty Ltd", "cor")
-		_, err := w.pool.Exec(ctx, `INSERT INTO cases (id, kind, entity_kind, entity_id, system, external_id, title, detail, choices, dedupe_key)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, c.ID, c.Kind, c.EntityKind, c.EntityID, c.System, c.ExternalID, c.Title, c.Detail, c.Choices, c.DedupeKey)
-		w.ok(err)
-		ok, err := store.Release{EntityID: id, System: accounting, Lease: *p.Lease, Status: store.Refused, ErrorCode: domain.Invalid, Error: p.Error}.Apply(ctx, w.pool)
-		w.ok(err)
-		if !ok {
-			t.Fatal("the lease was lost")
-		}
-	}
+	refuse := func() { w.refuse(accounting, "the telephone number is not one") }
 	w.change(crm, "h1", values("phone", "+61390000002"))
 	refuse()
 	w.quietly("reading both again", func() { w.change(crm, "h1", nil); w.change(accounting, "x1", nil) })

@@ -403,7 +403,9 @@ func (s *settlement) project() error {
 		}
 		diff := s.diff(sys.Name, rec)
 		if rec != nil {
-			p.ExternalID = rec.ExternalID
+			if p.ExternalID != rec.ExternalID {
+				p.ExternalID, p.Diff = rec.ExternalID, domain.Values{} // what was wanted of another record, or of a new one
+			}
 			if len(diff) == 0 {
 				s.confirm(p)
 				continue
@@ -459,10 +461,10 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 		if carried && (equal(theirs, g.Value) || equal(theirs, fit[f])) {
 			continue
 		}
-		if !carried && (g.Value.Empty() || !hasIssue(rec, f) || s.kp.Rule(f, s.res.Stage).Others != ownership.Restore) {
+		if !carried && (g.Value.Empty() || !hasIssue(rec, f) || s.kp.Rule(f, s.res.Stage).Others != ownership.Restore && !overwritten(rec, f)) {
 			continue // this object does not carry the field; or its value cannot be read and a person has to see to it
 		}
-		if g.Owner == system && g.Why != ownership.ByPin {
+		if g.Owner == system && g.Why != ownership.ByPin && !overwritten(rec, f) {
 			continue
 		}
 		if h, ok := rec.Held[f]; ok && h.Value == theirs && h.Others != string(ownership.Restore) && g.Why != ownership.ByPin {

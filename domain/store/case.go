@@ -42,6 +42,8 @@ type CaseDetail struct {
 	Message string       `json:"message,omitempty"` // the vendor's words, or what is wrong
 	Keys    []string     `json:"keys,omitempty"`    // what two entities have in common
 	Next    string       `json:"next,omitempty"`    // what to do about it
+	// Sent are the values that a vendor has refused.
+	Sent domain.Values `json:"sent,omitempty"`
 }
 
 // Kinds of cases.
@@ -55,6 +57,7 @@ const (
 	CaseDrift      = "drift"              // a vendor's object has fields the mapping does not know
 	CaseMassChange = "mass_change"        // more would change at once than could be everyday business
 	CaseStuck      = "stuck"              // work that keeps failing
+	CaseGap        = "gap"                // events of a vendor that never arrived
 	CaseFlow       = "flow"               // a document that flows cannot go on with: overpaid, oversold, edited after it was invoiced
 )
 

@@ -256,6 +256,16 @@ func RejectCredential(ctx context.Context, db DB, s Sealer, system, used, reason
 	return err
 }
 
+// TryCredentialAgain lets a credential that was refused be used once more, on a person's word. If the vendor refuses it again
+// the system needs to be authorised again as before.
+func TryCredentialAgain(ctx context.Context, db DB, system string) (err error) {
+	defer domain.Wrap(&err, "store.TryCredentialAgain")
+	_, err = db.Exec(ctx, `-- name: TryCredentialAgain
+		UPDATE credentials SET auth_state = 'ok', auth_reason = '', auth_since = clock_timestamp(), updated_at = clock_timestamp()
+		WHERE system = $1 AND auth_state = 'needs_reauth'`, system)
+	return err
+}
+
 // AuthStates returns the state of every system that has a credential.
 func AuthStates(ctx context.Context, db DB) (as []AuthState, err error) {
 	defer domain.Wrap(&err, "store.AuthStates")

@@ -116,6 +116,17 @@ func FailSignals(ctx context.Context, db DB, ids []int64, reason string) error {
 	return nil
 }
 
+// RetrySignals gives the failed signals about one object new tries, and returns how many there were.
+func RetrySignals(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) (int64, error) {
+	tag, err := db.Exec(ctx, `-- name: RetrySignals
+		UPDATE signals SET status = 'pending', attempts = 0, due_at = now(), error = '' WHERE system = $1 AND kind = $2 AND external_id = $3 AND status = 'failed'`,
+		system, kind, externalID)
+	if err != nil {
+		return 0, fmt.Errorf("store.RetrySignals: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
 // Inbox is the state of the signals of one system.
 type Inbox struct {
 	System          string

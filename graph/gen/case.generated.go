@@ -221,6 +221,38 @@ func (ec *executionContext) fieldContext_Case_choices(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Case", field, false, false, "String")
 }
 
+func (ec *executionContext) _Case_options(ctx context.Context, field graphql.CollectedField, obj *model.Case) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Case_options(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Options, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.CaseOption) graphql.Marshaler {
+			return ec.marshalNCaseOption2ᚕᚖdatumᚋgraphᚋmodelᚐCaseOptionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Case_options(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Case",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CaseOption(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Case_customer(ctx context.Context, field graphql.CollectedField, obj *model.Case) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -808,6 +840,98 @@ func (ec *executionContext) fieldContext_CaseEvent_case(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _CaseOption_name(ctx context.Context, field graphql.CollectedField, obj *model.CaseOption) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CaseOption_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CaseOption_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CaseOption", field, false, false, "String")
+}
+
+func (ec *executionContext) _CaseOption_effect(ctx context.Context, field graphql.CollectedField, obj *model.CaseOption) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CaseOption_effect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Effect, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CaseOption_effect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CaseOption", field, false, false, "String")
+}
+
+func (ec *executionContext) _CaseOption_needsValue(ctx context.Context, field graphql.CollectedField, obj *model.CaseOption) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CaseOption_needsValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NeedsValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CaseOption_needsValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CaseOption", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _CaseOption_needsTarget(ctx context.Context, field graphql.CollectedField, obj *model.CaseOption) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CaseOption_needsTarget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NeedsTarget, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CaseOption_needsTarget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CaseOption", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _ResolveCasePayload_case(ctx context.Context, field graphql.CollectedField, obj *model.ResolveCasePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -961,7 +1085,7 @@ func (ec *executionContext) unmarshalInputResolveCaseInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "choice"}
+	fieldsInOrder := [...]string{"id", "choice", "field", "value", "targetId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -982,6 +1106,27 @@ func (ec *executionContext) unmarshalInputResolveCaseInput(ctx context.Context, 
 				return it, err
 			}
 			it.Choice = data
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = graphql.OmittableOf(data)
+		case "value":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("value"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Value = graphql.OmittableOf(data)
+		case "targetId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("targetId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TargetID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1055,6 +1200,11 @@ func (ec *executionContext) _Case(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "choices":
 			out.Values[i] = ec._Case_choices(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "options":
+			out.Values[i] = ec._Case_options(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1274,6 +1424,54 @@ func (ec *executionContext) _CaseEvent(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var caseOptionImplementors = []string{"CaseOption"}
+
+func (ec *executionContext) _CaseOption(ctx context.Context, sel ast.SelectionSet, obj *model.CaseOption) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, caseOptionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CaseOption")
+		case "name":
+			out.Values[i] = ec._CaseOption_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "effect":
+			out.Values[i] = ec._CaseOption_effect(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "needsValue":
+			out.Values[i] = ec._CaseOption_needsValue(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "needsTarget":
+			out.Values[i] = ec._CaseOption_needsTarget(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var resolveCasePayloadImplementors = []string{"ResolveCasePayload"}
 
 func (ec *executionContext) _ResolveCasePayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResolveCasePayload) graphql.Marshaler {
@@ -1388,6 +1586,30 @@ func (ec *executionContext) unmarshalNCaseKind2datumᚋgraphᚋmodelᚐCaseKind(
 
 func (ec *executionContext) marshalNCaseKind2datumᚋgraphᚋmodelᚐCaseKind(ctx context.Context, sel ast.SelectionSet, v model.CaseKind) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) marshalNCaseOption2ᚕᚖdatumᚋgraphᚋmodelᚐCaseOptionᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.CaseOption) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCaseOption2ᚖdatumᚋgraphᚋmodelᚐCaseOption(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCaseOption2ᚖdatumᚋgraphᚋmodelᚐCaseOption(ctx context.Context, sel ast.SelectionSet, v *model.CaseOption) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CaseOption!")
+		return graphql.Null
+	}
+	return ec._CaseOption(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCaseStatus2datumᚋgraphᚋmodelᚐCaseStatus(ctx context.Context, v any) (model.CaseStatus, error) {

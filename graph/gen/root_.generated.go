@@ -496,8 +496,10 @@ type Case implements Node {
   next: String
   "The evidence: ours, theirs, the vendor's words, and ` + "`" + `message` + "`" + ` and ` + "`" + `next` + "`" + `."
   detail: JSON!
-  "What can be decided: ` + "`" + `accept` + "`" + `, ` + "`" + `keep_ours` + "`" + `, ` + "`" + `same` + "`" + `, ` + "`" + `different` + "`" + `, ` + "`" + `retry` + "`" + `, ` + "`" + `create` + "`" + ` or ` + "`" + `ignore` + "`" + `."
+  "What can be decided, by name."
   choices: [String!]!
+  "What can be decided, and what each choice does."
+  options: [CaseOption!]!
   "The customer concerned, null if it is an entity of another kind."
   customer: Customer
   "The other customer of a possible duplicate."
@@ -526,6 +528,18 @@ type Case implements Node {
   resolvedBy: String
 }
 
+"An answer that a case can be given."
+type CaseOption {
+  "Pass it as ` + "`" + `choice` + "`" + `: ` + "`" + `accept` + "`" + `, ` + "`" + `keep_ours` + "`" + `, ` + "`" + `pin` + "`" + `, ` + "`" + `edit` + "`" + `, ` + "`" + `same` + "`" + `, ` + "`" + `different` + "`" + `, ` + "`" + `link` + "`" + `, ` + "`" + `create` + "`" + `, ` + "`" + `retry` + "`" + ` or ` + "`" + `ignore` + "`" + `."
+  name: String!
+  "What it does and what it writes where."
+  effect: String!
+  "It needs a ` + "`" + `value` + "`" + `, and a ` + "`" + `field` + "`" + ` if the case concerns several."
+  needsValue: Boolean!
+  "It needs a ` + "`" + `targetId` + "`" + `: the entity meant."
+  needsTarget: Boolean!
+}
+
 "What a case is about."
 enum CaseKind {
   "An edit by a system that does not own the field, which the policy wants a person to decide."
@@ -546,6 +560,8 @@ enum CaseKind {
   MASS_CHANGE
   "Work that keeps failing."
   STUCK
+  "Events of a vendor that never arrived."
+  GAP
   "A document that the flows cannot go on with: overpaid, oversold, edited after it was invoiced."
   FLOW
 }
@@ -598,6 +614,12 @@ input ResolveCaseInput {
   id: ID!
   "One of its ` + "`" + `choices` + "`" + `."
   choice: String!
+  "The field that gets the value, where the case concerns several."
+  field: String
+  "The value, for a choice that needs one; null clears the field. Written as the field's history shows its values."
+  value: JSON
+  "The entity meant, for ` + "`" + `link` + "`" + `. For ` + "`" + `same` + "`" + ` it is the one of the two that stays, the older one if absent."
+  targetId: ID
 }
 
 "The answer to ` + "`" + `resolveCase` + "`" + `."
@@ -3851,6 +3873,8 @@ func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.
 		return ec.fieldContext_Case_detail(ctx, field)
 	case "choices":
 		return ec.fieldContext_Case_choices(ctx, field)
+	case "options":
+		return ec.fieldContext_Case_options(ctx, field)
 	case "customer":
 		return ec.fieldContext_Case_customer(ctx, field)
 	case "other":
@@ -3915,6 +3939,20 @@ func (ec *executionContext) childFields_CaseEvent(ctx context.Context, field gra
 		return ec.fieldContext_CaseEvent_case(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CaseEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseOption(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CaseOption_name(ctx, field)
+	case "effect":
+		return ec.fieldContext_CaseOption_effect(ctx, field)
+	case "needsValue":
+		return ec.fieldContext_CaseOption_needsValue(ctx, field)
+	case "needsTarget":
+		return ec.fieldContext_CaseOption_needsTarget(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseOption", field.Name)
 }
 
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -187,8 +187,10 @@ type Case struct {
 	Next *string `json:"next,omitempty,omitzero"`
 	// The evidence: ours, theirs, the vendor's words, and `message` and `next`.
 	Detail json.RawMessage `json:"detail"`
-	// What can be decided: `accept`, `keep_ours`, `same`, `different`, `retry`, `create` or `ignore`.
+	// What can be decided, by name.
 	Choices []string `json:"choices"`
+	// What can be decided, and what each choice does.
+	Options []*CaseOption `json:"options"`
 	// The system concerned.
 	System *string `json:"system,omitempty,omitzero"`
 	// The vendor's object concerned.
@@ -257,6 +259,18 @@ type CaseFilter struct {
 	CustomerID graphql.Omittable[*string] `json:"customerId,omitempty,omitzero"`
 	// That concern this entity.
 	EntityID graphql.Omittable[*string] `json:"entityId,omitempty,omitzero"`
+}
+
+// An answer that a case can be given.
+type CaseOption struct {
+	// Pass it as `choice`: `accept`, `keep_ours`, `pin`, `edit`, `same`, `different`, `link`, `create`, `retry` or `ignore`.
+	Name string `json:"name"`
+	// What it does and what it writes where.
+	Effect string `json:"effect"`
+	// It needs a `value`, and a `field` if the case concerns several.
+	NeedsValue bool `json:"needsValue"`
+	// It needs a `targetId`: the entity meant.
+	NeedsTarget bool `json:"needsTarget"`
 }
 
 // A person at a customer.
@@ -1877,6 +1891,12 @@ type ResolveCaseInput struct {
 	ID string `json:"id"`
 	// One of its `choices`.
 	Choice string `json:"choice"`
+	// The field that gets the value, where the case concerns several.
+	Field graphql.Omittable[*string] `json:"field,omitempty,omitzero"`
+	// The value, for a choice that needs one; null clears the field. Written as the field's history shows its values.
+	Value graphql.Omittable[json.RawMessage] `json:"value,omitempty,omitzero"`
+	// The entity meant, for `link`. For `same` it is the one of the two that stays, the older one if absent.
+	TargetID graphql.Omittable[*string] `json:"targetId,omitempty,omitzero"`
 }
 
 // The answer to `resolveCase`.
@@ -2412,6 +2432,8 @@ const (
 	CaseKindMassChange CaseKind = "MASS_CHANGE"
 	// Work that keeps failing.
 	CaseKindStuck CaseKind = "STUCK"
+	// Events of a vendor that never arrived.
+	CaseKindGap CaseKind = "GAP"
 	// A document that the flows cannot go on with: overpaid, oversold, edited after it was invoiced.
 	CaseKindFlow CaseKind = "FLOW"
 )
@@ -2426,12 +2448,13 @@ var AllCaseKind = []CaseKind{
 	CaseKindDrift,
 	CaseKindMassChange,
 	CaseKindStuck,
+	CaseKindGap,
 	CaseKindFlow,
 }
 
 func (e CaseKind) IsValid() bool {
 	switch e {
-	case CaseKindConflict, CaseKindPossibleDuplicate, CaseKindRefused, CaseKindInvalidData, CaseKindUnlinked, CaseKindNeedsReauth, CaseKindDrift, CaseKindMassChange, CaseKindStuck, CaseKindFlow:
+	case CaseKindConflict, CaseKindPossibleDuplicate, CaseKindRefused, CaseKindInvalidData, CaseKindUnlinked, CaseKindNeedsReauth, CaseKindDrift, CaseKindMassChange, CaseKindStuck, CaseKindGap, CaseKindFlow:
 		return true
 	}
 	return false
