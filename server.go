@@ -79,6 +79,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum work                            the workers
   datum policy show|check FILE|diff FILE|apply FILE
   datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
+  datum sweep level|list|show ID        how far each system is level, and what each complete comparison found
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
@@ -108,7 +109,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 	c := &command{ctx: ctx, args: args[1:], out: out, errs: errs, getenv: getenv, flags: flag.NewFlagSet("datum "+args[0], flag.ContinueOnError)}
 	c.flags.SetOutput(errs)
 	commands := map[string]func() error{"serve": c.serve, "work": c.work, "migrate": c.migrate, "demo": c.demo, "sim": c.sim,
-		"policy": c.policy, "system": c.system, "key": c.key, "mapping": c.mapping, "import": c.imports, "version": c.version,
+		"policy": c.policy, "system": c.system, "sweep": c.sweep, "key": c.key, "mapping": c.mapping, "import": c.imports, "version": c.version,
 		"help": func() error { fmt.Fprint(out, usage); return nil }}
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
@@ -397,6 +398,11 @@ func (c *command) policy() error {
 func (c *command) system() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.System(c.ctx, args) })
+}
+
+func (c *command) sweep() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Sweep(c.ctx, args) })
 }
 
 func (c *command) key() error {

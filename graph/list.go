@@ -41,13 +41,9 @@ func (r *Resolver) cases(ctx context.Context, first *int, after *string, filter 
 	if err != nil {
 		return nil, err
 	}
-	var before *time.Time
-	if from[0] != "" {
-		t, err := time.Parse(time.RFC3339Nano, from[0])
-		if err != nil {
-			return nil, domain.Errorf(domain.Invalid, "after is not a cursor of this list")
-		}
-		before = &t
+	before, err := parseTime(from[0])
+	if err != nil {
+		return nil, err
 	}
 	f := store.CaseFilter{Status: "open"}
 	if filter != nil {

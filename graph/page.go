@@ -3,6 +3,7 @@ package graph
 import (
 	"encoding/base64"
 	"encoding/json"
+	"time"
 
 	"datum/domain"
 	"datum/graph/model"
@@ -37,6 +38,18 @@ func parseCursor(after *string, tag string, n int) ([]string, error) {
 		return nil, domain.Errorf(domain.Invalid, "after is not a cursor of this list in this order; leave it out to begin at the start")
 	}
 	return all[1:], nil
+}
+
+// parseTime reads the part of a cursor that is a time; "" is none.
+func parseTime(part string) (*time.Time, error) {
+	if part == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, part)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "after is not a cursor of this list")
+	}
+	return &t, nil
 }
 
 // pageInfo describes a page of n edges whose cursors at gives.

@@ -35,6 +35,9 @@ var (
 	descBudgetCalls = desc("budget_calls", "Calls the vendor's limit allows in its window.", "system", "limit")
 	descAuth        = desc("authorised", "0 if the system must be authorised again.", "system")
 	descCases       = desc("cases_open", "Open cases.", "kind")
+	descLevel       = desc("convergence_ratio", "Share of the entities of a system whose record equals what is wanted.", "system", "kind")
+	descOpen        = desc("convergence_open", "Entities of a system whose record does not equal what is wanted.", "system", "kind")
+	descLevelAge    = desc("convergence_age_seconds", "Time since the last complete comparison began; -1 if there was none.", "system", "kind")
 	descFeedEvents  = desc("feed_held_events", "Committed events held back behind a running transaction.")
 	descFeedLag     = desc("feed_lag_seconds", "Age of the oldest event that is held back.")
 	descJobs        = desc("jobs", "Jobs by queue and state.", "queue", "state")
@@ -104,6 +107,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	collect("cases", err)
 	for k, n := range cases {
 		gauge(descCases, float64(n), k)
+	}
+	levels, err := store.Convergences(ctx, c.pool)
+	collect("convergence", err)
+	for _, l := range levels {
+		k := string(l.Kind)
+		gauge(descLevel, l.Share(), l.System, k)
+		gauge(descOpen, float64(l.Open()), l.System, k)
+		if l.AsOf != nil {
+			gauge(descLevelAge, age(l.AsOf), l.System, k)
+		} else {
+			gauge(descLevelAge, -1, l.System, k)
+		}
 	}
 	held, lag, err := feed.Lag(ctx, c.pool)
 	collect("feed", err)

@@ -41,7 +41,7 @@ func (w *pullWorker) Work(ctx context.Context, job *river.Job[PullArgs]) error {
 		if err != nil {
 			return w.later(ctx, c, err)
 		}
-		moved, err := w.take(ctx, c, kind, "changes", at, page, signalsOf(c, page.Records, change.FromPoll, lane, corr), !page.More)
+		moved, err := w.take(ctx, c, kind, "changes", at, page, signalsOf(c, page.Records, change.FromPoll, lane, corr), !page.More, nil)
 		if err != nil || !moved || !page.More {
 			return err
 		}
@@ -92,16 +92,21 @@ func loggable(err error) error {
 }
 
 // take stores a page: the signals that say something new, and the cursor behind them. moved is false if another process
-// has taken the page meanwhile.
-func (e *Engine) take(ctx context.Context, c *connected, kind domain.Kind, name string, at store.Cursor, page adapters.Page, signals []store.Signal, finished bool) (moved bool, err error) {
+// has taken the page meanwhile. sweep is the report of the pass that the page belongs to; nil for a poll.
+func (e *Engine) take(ctx context.Context, c *connected, kind domain.Kind, name string, at store.Cursor, page adapters.Page, signals []store.Signal, finished bool, sweep *store.Sweep) (moved bool, err error) {
 	err = store.Transact(ctx, e.pool, func(tx pgx.Tx) error {
 		now, err := store.CursorFor(ctx, tx, c.Name, kind, name, true)
 		if err != nil || now.Cursor != at.Cursor {
 			return err
 		}
-		signals, err := e.news(ctx, tx, c, kind, signals)
+		signals, items, err := e.news(ctx, tx, c, kind, signals)
 		if err != nil {
 			return err
+		}
+		if sweep != nil {
+			if err := store.InsertSweepItems(ctx, tx, sweep.ID, items); err != nil {
+				return err
+			}
 		}
 		if len(signals) > 0 {
 			if _, err := store.InsertSignals(ctx, tx, signals); err != nil {
@@ -127,15 +132,16 @@ func signalsOf(c *connected, recs []domain.Record, source change.Source, lane, c
 	return signals
 }
 
-// news leaves out what is stored already: overlapping windows and sweeps repeat most of what they bring.
-func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.Kind, signals []store.Signal) ([]store.Signal, error) {
+// news leaves out what is stored already: overlapping windows and sweeps repeat most of what they bring. items say of each
+// object what was found.
+func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.Kind, signals []store.Signal) (news []store.Signal, items []store.SweepItem, err error) {
 	ids := make([]string, len(signals))
 	for i, s := range signals {
 		ids[i] = s.ExternalID
 	}
 	stored, err := store.Records(ctx, tx, c.Name, kind, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	by := make(map[string]*store.Record, len(stored))
 	for _, r := range stored {
@@ -143,17 +149,36 @@ func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.
 	}
 	linked, err := e.linked(ctx, tx, c, signals)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []store.Signal
+	at := map[string]int{}
 	for _, s := range signals {
 		r := by[s.ExternalID]
-		if r != nil && !r.Deleted && s.Record.MergedInto == "" && len(s.Record.Aliases) == 0 && sameRecord(r, s.Record, linked) {
+		n, waits := referred(s.Record, linked)
+		it := store.SweepItem{ExternalID: s.ExternalID, What: store.ItemSame, Hash: domain.Hash(n.Values)}
+		switch {
+		case s.Record.Deleted || s.Record.MergedInto != "":
+			it.What = store.ItemGone
+		case r == nil || r.Deleted:
+			it.What = store.ItemUnknown
+		case !sameRecord(r, n, waits):
+			it.What = store.ItemDiffers
+		}
+		if it.What != store.ItemSame || waits {
+			it.Values = s.Record.Values
+		}
+		if i, twice := at[s.ExternalID]; twice {
+			items[i] = it
+		} else {
+			at[s.ExternalID] = len(items)
+			items = append(items, it)
+		}
+		if it.What == store.ItemSame && len(s.Record.Aliases) == 0 {
 			continue
 		}
-		out = append(out, s)
+		news = append(news, s)
 	}
-	return out, nil
+	return news, items, nil
 }
 
 // linked looks up what the records refer to: stored ones refer by our ids.
@@ -172,9 +197,10 @@ func (e *Engine) linked(ctx context.Context, tx pgx.Tx, c *connected, signals []
 	return store.LinkedRefs(ctx, tx, c.Name, ask)
 }
 
-func sameRecord(r *store.Record, rec *domain.Record, linked map[domain.Ref]string) bool {
-	n := *rec
-	waits := false
+// referred returns the record as it would be stored: with our ids for what it refers to. waits says that some of that is not
+// linked yet, and was left out.
+func referred(rec *domain.Record, linked map[domain.Ref]string) (n domain.Record, waits bool) {
+	n = *rec
 	n.Values = domain.MapRefs(n.Kind, n.Values, func(ref domain.Ref) string {
 		id, ok := domain.ExtID(ref.ID)
 		if !ok {
@@ -184,6 +210,9 @@ func sameRecord(r *store.Record, rec *domain.Record, linked map[domain.Ref]strin
 		waits = waits || to == ""
 		return to
 	})
-	n = domain.Checked(n)
+	return domain.Checked(n), waits
+}
+
+func sameRecord(r *store.Record, n domain.Record, waits bool) bool {
 	return waits == (len(r.Waits) > 0) && len(r.Values.Diff(n.Values)) == 0 && len(n.Values.Diff(r.Values)) == 0 && len(r.Issues) == len(n.Issues) && r.CanonicalID == n.CanonicalID
 }

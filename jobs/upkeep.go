@@ -68,6 +68,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.unwait(ctx); err != nil {
 		return err
 	}
+	if err := e.report(ctx); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 
@@ -383,6 +386,9 @@ func (w *retentionWorker) Work(ctx context.Context, _ *river.Job[RetentionArgs])
 		}
 	}
 	if _, err := store.PruneSignals(ctx, w.pool, w.cfg.Retention); err != nil {
+		return err
+	}
+	if _, err := store.PruneSweeps(ctx, w.pool, w.cfg.Retention); err != nil {
 		return err
 	}
 	if _, err := store.PruneAnswers(ctx, w.pool, 7*24*time.Hour); err != nil {

@@ -160,24 +160,14 @@ func BeginPass(ctx context.Context, db DB, system string, kind domain.Kind) erro
 	return nil
 }
 
-// TouchRecords notes that a pass has seen the records.
-func TouchRecords(ctx context.Context, db DB, system string, kind domain.Kind, externalIDs []string) error {
-	_, err := db.Exec(ctx, `-- name: TouchRecords
-		UPDATE records SET seen_at = clock_timestamp() WHERE system = $1 AND kind = $2 AND external_id = ANY($3)`, system, kind, externalIDs)
-	if err != nil {
-		return fmt.Errorf("store.TouchRecords: %w", err)
-	}
-	return nil
-}
-
-// UnseenRecords returns up to limit live records that were known before the last pass began and that it did not show, and
-// how many live records there are.
-func UnseenRecords(ctx context.Context, db DB, system string, kind domain.Kind, limit int) (missing []string, live int64, err error) {
+// UnseenRecords returns up to limit live records that were known before the pass began and that it did not show, and how
+// many live records there are.
+func UnseenRecords(ctx context.Context, db DB, s *Sweep, limit int) (missing []string, live int64, err error) {
 	err = db.QueryRow(ctx, `-- name: UnseenRecords
 		SELECT coalesce((SELECT array_agg(external_id ORDER BY external_id) FROM (SELECT r.external_id FROM records r
-				JOIN cursors c ON c.system = r.system AND c.kind = r.kind AND c.name = 'sweep'
-				WHERE r.system = $1 AND r.kind = $2 AND NOT r.deleted AND r.seen_at < c.pass_started LIMIT $3) m), '{}'),
-			(SELECT count(*) FROM records WHERE system = $1 AND kind = $2 AND NOT deleted)`, system, kind, limit).Scan(&missing, &live)
+				WHERE r.system = $1 AND r.kind = $2 AND NOT r.deleted AND r.seen_at < $3
+					AND NOT EXISTS (SELECT 1 FROM sweep_items i WHERE i.sweep = $4 AND i.external_id = r.external_id) LIMIT $5) m), '{}'),
+			(SELECT count(*) FROM records WHERE system = $1 AND kind = $2 AND NOT deleted)`, s.System, s.Kind, s.StartedAt, s.ID, limit).Scan(&missing, &live)
 	if err != nil {
 		return nil, 0, fmt.Errorf("store.UnseenRecords: %w", err)
 	}

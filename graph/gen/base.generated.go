@@ -87,6 +87,7 @@ type QueryResolver interface {
 	Quotes(ctx context.Context, first *int, after *string, filter *model.QuoteFilter, orderBy *model.EntityOrder) (*model.QuoteConnection, error)
 	StockLevel(ctx context.Context, id string) (*model.StockLevel, error)
 	StockLevels(ctx context.Context, first *int, after *string, filter *model.StockLevelFilter, orderBy *model.EntityOrder) (*model.StockLevelConnection, error)
+	Sweeps(ctx context.Context, first *int, after *string, system *string, kind *string) (*model.SweepConnection, error)
 	Systems(ctx context.Context) ([]*model.System, error)
 	Trace(ctx context.Context, id string, first *int, after *string) (*model.TraceConnection, error)
 	Unfinished(ctx context.Context, olderThan *time.Time, kind *model.EntityKind, system *string, first *int, after *string) (*model.UnfinishedConnection, error)
@@ -1248,6 +1249,44 @@ func (ec *executionContext) field_Query_stockLevels_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["orderBy"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_sweeps_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "system",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["system"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "kind",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["kind"] = arg3
 	return args, nil
 }
 
@@ -4908,6 +4947,50 @@ func (ec *executionContext) fieldContext_Query_stockLevels(ctx context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_sweeps(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_sweeps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Sweeps(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["system"].(*string), fc.Args["kind"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SweepConnection) graphql.Marshaler {
+			return ec.marshalNSweepConnection2ᚖdatumᚋgraphᚋmodelᚐSweepConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_sweeps(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SweepConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_sweeps_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_systems(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6161,6 +6244,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_stockLevels(ctx, field)
+				})
+		case "sweeps":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_sweeps(ctx, field)
 				})
 		case "systems":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

@@ -29,6 +29,7 @@ type ResolverRoot interface {
 	BasLeftOut() BasLeftOutResolver
 	Case() CaseResolver
 	CaseEvent() CaseEventResolver
+	Convergence() ConvergenceResolver
 	CreditNote() CreditNoteResolver
 	Customer() CustomerResolver
 	CustomerEvent() CustomerEventResolver
@@ -3347,6 +3348,131 @@ type StockMovementEdge {
   node: StockMovement!
 }
 `, BuiltIn: false},
+	{Name: "../schema/sweep.graphqls", Input: `extend type Query {
+  "Complete comparisons of a system with Datum, newest first, each with what it found."
+  sweeps(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Only of this system; all if absent."
+    system: String
+    "Only of this kind, such as ` + "`" + `Customer` + "`" + `; all if absent."
+    kind: String
+  ): SweepConnection!
+}
+
+extend type System {
+  "How far it is level with Datum, by kind: a number with an age."
+  convergence: [Convergence!]! @listSize(assumedSize: 9)
+}
+
+"How far one system is level with Datum in one kind."
+type Convergence {
+  "The kind: ` + "`" + `Customer` + "`" + `, ` + "`" + `Invoice` + "`" + `, ..."
+  kind: String!
+  "The part of the entities whose record equals what is wanted, from 0 to 1; of nothing it is 1."
+  share: Float!
+  "Entities that the system is to hold, or holds."
+  wanted: Int!
+  "Of those, whose record equals what is wanted."
+  level: Int!
+  "Of those, that still differ: pending, refused or parked."
+  open: Int!
+  "When the last complete comparison began: what was changed in the system before that is known. Null if there was none yet."
+  asOf: Time
+  "Seconds since then."
+  ageSeconds: Int
+  "That comparison."
+  sweep: Sweep
+}
+
+"One complete comparison of a system and kind with Datum."
+type Sweep {
+  "Its id."
+  id: ID!
+  "The system's name."
+  system: String!
+  "The kind: ` + "`" + `Customer` + "`" + `, ` + "`" + `Invoice` + "`" + `, ..."
+  kind: String!
+  "When it began."
+  startedAt: Time!
+  "When its report became final: everything it brought has been taken in. Null while it runs."
+  finishedAt: Time
+  "Seconds from beginning to end, null while it runs."
+  durationSeconds: Float
+  "Whether the listing provably held every object. Only then is anything taken for deleted."
+  complete: Boolean!
+  "Why it was not complete."
+  why: String
+  "Whether both sides hold the same: equal counts and equal hash totals."
+  level: Boolean!
+  "What the vendor's listing held."
+  theirs: SweepSide!
+  "What Datum wants the system to hold: its records, with what is still to be written."
+  ours: SweepSide!
+  "Objects on both sides that still differ at the end."
+  differ: Int!
+  "Objects only the vendor has."
+  onlyTheirs: Int!
+  "Objects only Datum has or still has to make there."
+  onlyOurs: Int!
+  "Objects that differed from what was stored, and were taken in."
+  repaired: Int!
+  "Objects that were not stored at all, and were taken in."
+  unknown: Int!
+  "Objects that were stored and not listed; each was asked for by itself, unless there were too many."
+  missing: Int!
+  "Of those, the ones that the vendor says are gone."
+  tombstoned: Int!
+  "Of those, the ones that are there after all."
+  leftOut: Int!
+  "Objects that changed while the comparison ran; the later word counts."
+  moved: Int!
+  "Sums of documents by month and currency, latest month first. Drafts and what was called off do not count."
+  money: [SweepMoney!]! @listSize(assumedSize: 24)
+}
+
+"One side of a comparison."
+type SweepSide {
+  "How many objects."
+  count: Int!
+  "The total of the hashes of their values, in no particular order; equal totals mean equal values."
+  hash: String!
+}
+
+"The documents of one month in one currency, on both sides."
+type SweepMoney {
+  "The month of the documents' own dates, ` + "`" + `2026-07` + "`" + `."
+  month: String!
+  "The currency."
+  currency: String!
+  "The vendor's total."
+  theirs: Decimal!
+  "Datum's total."
+  ours: Decimal!
+  "Theirs less ours."
+  difference: Decimal!
+}
+
+"A page of comparisons."
+type SweepConnection {
+  "The comparisons with their cursors."
+  edges: [SweepEdge!]!
+  "The comparisons."
+  nodes: [Sweep!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A comparison in a page."
+type SweepEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The comparison."
+  node: Sweep!
+}
+`, BuiltIn: false},
 	{Name: "../schema/system.graphqls", Input: `extend type Query {
   "The connected systems, by name."
   systems: [System!]! @listSize(assumedSize: 5)
@@ -3969,6 +4095,28 @@ func (ec *executionContext) childFields_Contact(ctx context.Context, field graph
 		return ec.fieldContext_Contact_role(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Contact", field.Name)
+}
+
+func (ec *executionContext) childFields_Convergence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Convergence_kind(ctx, field)
+	case "share":
+		return ec.fieldContext_Convergence_share(ctx, field)
+	case "wanted":
+		return ec.fieldContext_Convergence_wanted(ctx, field)
+	case "level":
+		return ec.fieldContext_Convergence_level(ctx, field)
+	case "open":
+		return ec.fieldContext_Convergence_open(ctx, field)
+	case "asOf":
+		return ec.fieldContext_Convergence_asOf(ctx, field)
+	case "ageSeconds":
+		return ec.fieldContext_Convergence_ageSeconds(ctx, field)
+	case "sweep":
+		return ec.fieldContext_Convergence_sweep(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Convergence", field.Name)
 }
 
 func (ec *executionContext) childFields_CountedName(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5293,6 +5441,102 @@ func (ec *executionContext) childFields_StockMovementEdge(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type StockMovementEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Sweep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Sweep_id(ctx, field)
+	case "system":
+		return ec.fieldContext_Sweep_system(ctx, field)
+	case "kind":
+		return ec.fieldContext_Sweep_kind(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Sweep_startedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_Sweep_finishedAt(ctx, field)
+	case "durationSeconds":
+		return ec.fieldContext_Sweep_durationSeconds(ctx, field)
+	case "complete":
+		return ec.fieldContext_Sweep_complete(ctx, field)
+	case "why":
+		return ec.fieldContext_Sweep_why(ctx, field)
+	case "level":
+		return ec.fieldContext_Sweep_level(ctx, field)
+	case "theirs":
+		return ec.fieldContext_Sweep_theirs(ctx, field)
+	case "ours":
+		return ec.fieldContext_Sweep_ours(ctx, field)
+	case "differ":
+		return ec.fieldContext_Sweep_differ(ctx, field)
+	case "onlyTheirs":
+		return ec.fieldContext_Sweep_onlyTheirs(ctx, field)
+	case "onlyOurs":
+		return ec.fieldContext_Sweep_onlyOurs(ctx, field)
+	case "repaired":
+		return ec.fieldContext_Sweep_repaired(ctx, field)
+	case "unknown":
+		return ec.fieldContext_Sweep_unknown(ctx, field)
+	case "missing":
+		return ec.fieldContext_Sweep_missing(ctx, field)
+	case "tombstoned":
+		return ec.fieldContext_Sweep_tombstoned(ctx, field)
+	case "leftOut":
+		return ec.fieldContext_Sweep_leftOut(ctx, field)
+	case "moved":
+		return ec.fieldContext_Sweep_moved(ctx, field)
+	case "money":
+		return ec.fieldContext_Sweep_money(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Sweep", field.Name)
+}
+
+func (ec *executionContext) childFields_SweepConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SweepConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SweepConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SweepConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SweepConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SweepEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SweepEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SweepEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SweepEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SweepMoney(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "month":
+		return ec.fieldContext_SweepMoney_month(ctx, field)
+	case "currency":
+		return ec.fieldContext_SweepMoney_currency(ctx, field)
+	case "theirs":
+		return ec.fieldContext_SweepMoney_theirs(ctx, field)
+	case "ours":
+		return ec.fieldContext_SweepMoney_ours(ctx, field)
+	case "difference":
+		return ec.fieldContext_SweepMoney_difference(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SweepMoney", field.Name)
+}
+
+func (ec *executionContext) childFields_SweepSide(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_SweepSide_count(ctx, field)
+	case "hash":
+		return ec.fieldContext_SweepSide_hash(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SweepSide", field.Name)
+}
+
 func (ec *executionContext) childFields_System(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5305,6 +5549,8 @@ func (ec *executionContext) childFields_System(ctx context.Context, field graphq
 		return ec.fieldContext_System_mode(ctx, field)
 	case "health":
 		return ec.fieldContext_System_health(ctx, field)
+	case "convergence":
+		return ec.fieldContext_System_convergence(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type System", field.Name)
 }

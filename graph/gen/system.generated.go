@@ -34,6 +34,7 @@ type RecordResolver interface {
 }
 type SystemResolver interface {
 	Health(ctx context.Context, obj *model.System) (*model.SystemHealth, error)
+	Convergence(ctx context.Context, obj *model.System) ([]*model.Convergence, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1251,6 +1252,38 @@ func (ec *executionContext) fieldContext_System_health(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _System_convergence(ctx context.Context, field graphql.CollectedField, obj *model.System) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_System_convergence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.System().Convergence(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Convergence) graphql.Marshaler {
+			return ec.marshalNConvergence2ᚕᚖdatumᚋgraphᚋmodelᚐConvergenceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_System_convergence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "System",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Convergence(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SystemHealth_state(ctx context.Context, field graphql.CollectedField, obj *model.SystemHealth) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2165,6 +2198,12 @@ func (ec *executionContext) _System(ctx context.Context, sel ast.SelectionSet, o
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._System_health(ctx, field, obj)
+				})
+		case "convergence":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._System_convergence(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

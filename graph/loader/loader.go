@@ -46,6 +46,7 @@ type Loaders struct {
 	CasesByID   *dataloader.Loader[string, *store.Case]              // nil if there is none
 	Systems     *dataloader.Loader[string, map[string]*store.System] // all of them, by name: the key is ""
 	Health      *dataloader.Loader[string, *Health]                  // of all systems: the key is ""
+	Convergence *dataloader.Loader[string, []store.Convergence]      // by system
 
 	mu   sync.Mutex
 	then map[store.Children]func([]model.Keyed)
@@ -190,6 +191,14 @@ func New(db store.DB) *Loaders {
 		h, err := ReadHealth(ctx, db)
 		return map[string]*Health{"": h}, err
 	})
+	l.Convergence = one(func(ctx context.Context, _ []string) (map[string][]store.Convergence, error) {
+		cs, err := store.Convergences(ctx, db)
+		m := map[string][]store.Convergence{}
+		for _, c := range cs {
+			m[c.System] = append(m[c.System], c)
+		}
+		return m, err
+	})
 	return l
 }
 
@@ -311,4 +320,5 @@ func (l *Loaders) Forget() {
 	l.CasesByID.ClearAll()
 	l.Systems.ClearAll()
 	l.Health.ClearAll()
+	l.Convergence.ClearAll()
 }

@@ -301,6 +301,26 @@ type ContactInput struct {
 	Role graphql.Omittable[*string] `json:"role,omitempty,omitzero"`
 }
 
+// How far one system is level with Datum in one kind.
+type Convergence struct {
+	// The kind: `Customer`, `Invoice`, ...
+	Kind string `json:"kind"`
+	// The part of the entities whose record equals what is wanted, from 0 to 1; of nothing it is 1.
+	Share float64 `json:"share"`
+	// Entities that the system is to hold, or holds.
+	Wanted int `json:"wanted"`
+	// Of those, whose record equals what is wanted.
+	Level int `json:"level"`
+	// Of those, that still differ: pending, refused or parked.
+	Open int `json:"open"`
+	// When the last complete comparison began: what was changed in the system before that is known. Null if there was none yet.
+	AsOf *time.Time `json:"asOf,omitempty,omitzero"`
+	// Seconds since then.
+	AgeSeconds *int `json:"ageSeconds,omitempty,omitzero"`
+	// SweepID is the sweep's id, empty if none.
+	SweepID string `json:"-"`
+}
+
 // How often something occurs.
 type CountedName struct {
 	// Of what: a field or a system.
@@ -2078,6 +2098,92 @@ type StockMovementEdge struct {
 // Events in commit order, over graphql-transport-ws or server-sent events. Each event carries its cursor: a client that
 // reconnects with `after` gets every event after it. Without `after` the stream starts now.
 type Subscription struct {
+}
+
+// One complete comparison of a system and kind with Datum.
+type Sweep struct {
+	// Its id.
+	ID string `json:"id"`
+	// The system's name.
+	System string `json:"system"`
+	// The kind: `Customer`, `Invoice`, ...
+	Kind string `json:"kind"`
+	// When it began.
+	StartedAt time.Time `json:"startedAt"`
+	// When its report became final: everything it brought has been taken in. Null while it runs.
+	FinishedAt *time.Time `json:"finishedAt,omitempty,omitzero"`
+	// Seconds from beginning to end, null while it runs.
+	DurationSeconds *float64 `json:"durationSeconds,omitempty,omitzero"`
+	// Whether the listing provably held every object. Only then is anything taken for deleted.
+	Complete bool `json:"complete"`
+	// Why it was not complete.
+	Why *string `json:"why,omitempty,omitzero"`
+	// Whether both sides hold the same: equal counts and equal hash totals.
+	Level bool `json:"level"`
+	// What the vendor's listing held.
+	Theirs *SweepSide `json:"theirs"`
+	// What Datum wants the system to hold: its records, with what is still to be written.
+	Ours *SweepSide `json:"ours"`
+	// Objects on both sides that still differ at the end.
+	Differ int `json:"differ"`
+	// Objects only the vendor has.
+	OnlyTheirs int `json:"onlyTheirs"`
+	// Objects only Datum has or still has to make there.
+	OnlyOurs int `json:"onlyOurs"`
+	// Objects that differed from what was stored, and were taken in.
+	Repaired int `json:"repaired"`
+	// Objects that were not stored at all, and were taken in.
+	Unknown int `json:"unknown"`
+	// Objects that were stored and not listed; each was asked for by itself, unless there were too many.
+	Missing int `json:"missing"`
+	// Of those, the ones that the vendor says are gone.
+	Tombstoned int `json:"tombstoned"`
+	// Of those, the ones that are there after all.
+	LeftOut int `json:"leftOut"`
+	// Objects that changed while the comparison ran; the later word counts.
+	Moved int `json:"moved"`
+	// Sums of documents by month and currency, latest month first. Drafts and what was called off do not count.
+	Money []*SweepMoney `json:"money"`
+}
+
+// A page of comparisons.
+type SweepConnection struct {
+	// The comparisons with their cursors.
+	Edges []*SweepEdge `json:"edges"`
+	// The comparisons.
+	Nodes []*Sweep `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A comparison in a page.
+type SweepEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The comparison.
+	Node *Sweep `json:"node"`
+}
+
+// The documents of one month in one currency, on both sides.
+type SweepMoney struct {
+	// The month of the documents' own dates, `2026-07`.
+	Month string `json:"month"`
+	// The currency.
+	Currency string `json:"currency"`
+	// The vendor's total.
+	Theirs decimal.Decimal `json:"theirs"`
+	// Datum's total.
+	Ours decimal.Decimal `json:"ours"`
+	// Theirs less ours.
+	Difference decimal.Decimal `json:"difference"`
+}
+
+// One side of a comparison.
+type SweepSide struct {
+	// How many objects.
+	Count int `json:"count"`
+	// The total of the hashes of their values, in no particular order; equal totals mean equal values.
+	Hash string `json:"hash"`
 }
 
 // One connected vendor account, named by the business.
