@@ -81,6 +81,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
   datum sweep level|list|show ID        how far each system is level, and what each complete comparison found
   datum key create --system ops --role editor [--name N] | list | revoke ID
+  datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum sim cin7core|hubspot|myob|shopify|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
@@ -110,7 +111,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 	c.flags.SetOutput(errs)
 	commands := map[string]func() error{"serve": c.serve, "work": c.work, "migrate": c.migrate, "demo": c.demo, "sim": c.sim,
 		"policy": c.policy, "system": c.system, "sweep": c.sweep, "key": c.key, "mapping": c.mapping, "import": c.imports, "version": c.version,
-		"help": func() error { fmt.Fprint(out, usage); return nil }}
+		"retention": c.retention,
+		"help":      func() error { fmt.Fprint(out, usage); return nil }}
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
 		return domain.Errorf(domain.Invalid, "there is no command %q; datum help lists them", args[0])
@@ -187,7 +189,7 @@ func (c *command) open(work bool, database func(context.Context, *pgdev.Cluster)
 	a.closers = append(a.closers, a.pool.Close)
 	a.hub = feed.NewHub(a.pool, c.log, 0)
 	a.engine, err = jobs.New(jobs.Config{Pool: a.pool, Sealer: a.vault, Vendors: all.Vendors(), Log: c.log, Ring: a.hub.Ring,
-		Poll: c.cfg.PollInterval, Sweep: c.cfg.SweepInterval, Retention: c.cfg.ExchangeRetention,
+		Poll: c.cfg.PollInterval, Sweep: c.cfg.SweepInterval,
 		WebhookURL: func(s string) string { return c.cfg.PublicURL + "/webhooks/" + s }}, work)
 	return a, err
 }
@@ -408,6 +410,11 @@ func (c *command) sweep() error {
 func (c *command) key() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Key(c.ctx, args) })
+}
+
+func (c *command) retention() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Retention(c.ctx, args) })
 }
 
 func (c *command) imports() error {

@@ -130,12 +130,15 @@ func newExecutor(c Config, r *Resolver, p presenter) *executor.Executor {
 	return x
 }
 
-// correlated gives every request a correlation id, unless an outer handler has, and tells it to the caller.
+// correlated gives every request a correlation id, the caller's own if it sends one in X-Correlation-Id, and tells it to the
+// caller.
 func correlated(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := domain.Correlation(r.Context())
 		if id == "" {
-			id = domain.NewID("req")
+			if id = r.Header.Get("X-Correlation-Id"); !domain.ValidCorrelation(id) {
+				id = domain.NewID("req")
+			}
 			r = r.WithContext(domain.WithCorrelation(r.Context(), id))
 		}
 		w.Header().Set("X-Correlation-Id", id)

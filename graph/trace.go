@@ -23,7 +23,7 @@ func parseMoment(s string) (*time.Time, error) {
 	return &t, nil
 }
 
-func (r *Resolver) trace(ctx context.Context, id string, first *int, after *string) (*model.TraceConnection, error) {
+func (r *Resolver) trace(ctx context.Context, id, cause string, first *int, after *string) (*model.TraceConnection, error) {
 	n, err := pageSize(first)
 	if err != nil {
 		return nil, err
@@ -36,11 +36,19 @@ func (r *Resolver) trace(ctx context.Context, id string, first *int, after *stri
 	if err != nil {
 		return nil, err
 	}
-	e, err := r.entity(ctx, id)
-	if err != nil || e == nil {
-		return nil, err
+	if (id == "") == (cause == "") {
+		return nil, domain.Errorf(domain.Invalid, "give either id, of an entity, or correlationId, of what caused something")
 	}
-	steps, err := store.Trace(ctx, r.pool, e.Key(), since, from[1], n+1)
+	var steps []store.TraceStep
+	if id == "" {
+		steps, err = store.TraceCause(ctx, r.pool, cause, since, from[1], n+1)
+	} else {
+		var e model.Keyed
+		if e, err = r.entity(ctx, id); err != nil || e == nil {
+			return nil, err
+		}
+		steps, err = store.Trace(ctx, r.pool, e.Key(), since, from[1], n+1)
+	}
 	if err != nil {
 		return nil, err
 	}

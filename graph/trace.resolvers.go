@@ -9,8 +9,8 @@ import (
 	"datum/graph/model"
 )
 
-func (r *queryResolver) Trace(ctx context.Context, id string, first *int, after *string) (*model.TraceConnection, error) {
-	return r.trace(ctx, id, first, after)
+func (r *queryResolver) Trace(ctx context.Context, id *string, correlationID *string, first *int, after *string) (*model.TraceConnection, error) {
+	return r.trace(ctx, value(id), value(correlationID), first, after)
 }
 
 func (r *queryResolver) Unfinished(ctx context.Context, olderThan *time.Time, kind *model.EntityKind, system *string, first *int, after *string) (*model.UnfinishedConnection, error) {

@@ -112,7 +112,7 @@ func TestUnfinished(t *testing.T) {
 	for i, set := range []string{"status = 'refused', error_code = 'INVALID', error = 'the name is taken', pending_since = NULL", "status = 'confirmed'", "status = 'pending', error_code = '', error = '', pending_since = now()",
 		"status = 'parked', error_code = 'WAITS', waits_for = ARRAY['" + ids[0] + "'], pending_since = NULL"} {
 		f.exec("UPDATE projections SET "+set+" WHERE entity_id = $1 AND system = 'accounting'", ids[i])
-		f.exec("UPDATE entities SET created_at = now() - interval '1 day' WHERE id = $1", ids[i])
+		f.exec("UPDATE projections SET created_at = now() - interval '1 day' WHERE entity_id = $1", ids[i])
 	}
 	invoice := domain.Record{Kind: domain.KindInvoice, ExternalID: "i1", ModifiedAt: time.Now(), FetchedAt: time.Now(),
 		Values: domain.Values{"number": `"X-1"`, "customer": domain.TextValue(domain.Ext("77"))}}

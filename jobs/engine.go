@@ -38,8 +38,6 @@ type Config struct {
 	Ring func()
 	// Poll and Sweep are the times between looks for changes and between complete comparisons.
 	Poll, Sweep time.Duration
-	// Retention of exchanges, finished signals, feed events and idempotency keys.
-	Retention time.Duration
 	// WebhookURL returns the URL under which a vendor reaches the system's webhooks, for signatures that cover it.
 	WebhookURL func(system string) string
 }
@@ -91,9 +89,6 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	if cfg.Sweep <= 0 {
 		cfg.Sweep = 6 * time.Hour
-	}
-	if cfg.Retention <= 0 {
-		cfg.Retention = 30 * 24 * time.Hour
 	}
 	if cfg.WebhookURL == nil {
 		cfg.WebhookURL = func(string) string { return "" }

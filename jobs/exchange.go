@@ -48,7 +48,7 @@ func NewExchangeWriter(pool *pgxpool.Pool, log *slog.Logger) *ExchangeWriter {
 
 // Log takes an exchange to be stored soon.
 func (w *ExchangeWriter) Log(x rest.Exchange) {
-	e := store.Exchange{System: x.System, CorrelationID: x.CorrelationID, SentAt: x.SentAt, DurationMS: int(x.Duration.Milliseconds()),
+	e := store.Exchange{System: x.System, CorrelationID: x.CorrelationID, Also: x.Also, SentAt: x.SentAt, DurationMS: int(x.Duration.Milliseconds()),
 		Method: x.Method, Path: x.Path, Status: x.Status, ErrorCode: string(x.Code),
 		RequestHeader: x.RequestHeader, RequestBody: x.RequestBody, ResponseHeader: x.ResponseHeader, ResponseBody: x.ResponseBody}
 	w.mu.Lock()

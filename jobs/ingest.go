@@ -79,6 +79,15 @@ func (v *visit) signalIDs() []int64 {
 	return ids
 }
 
+// causes are the correlation ids of the signals.
+func (v *visit) causes() []string {
+	ids := make([]string, len(v.signals))
+	for i, s := range v.signals {
+		ids[i] = s.CorrelationID
+	}
+	return ids
+}
+
 func (e *Engine) ingest(ctx context.Context, c *connected, signals []store.Signal) error {
 	visits, err := e.visits(ctx, c, signals)
 	if err != nil {
@@ -230,13 +239,17 @@ func (e *Engine) fetch(ctx context.Context, c *connected, kind domain.Kind, visi
 	if len(visits) == 0 {
 		return
 	}
-	ctx = domain.WithCorrelation(rest.WithLane(ctx, rest.LaneLive), visits[0].signals[0].CorrelationID)
+	ctx = rest.WithLane(ctx, rest.LaneLive)
 	if c.BatchFetcher != nil && len(visits) > 1 {
 		ids := make([]string, len(visits))
 		for i, v := range visits {
 			ids[i] = v.id
 		}
-		recs, err := c.BatchFetcher.FetchMany(ctx, kind, ids)
+		var causes []string
+		for _, v := range visits {
+			causes = append(causes, v.causes()...)
+		}
+		recs, err := c.BatchFetcher.FetchMany(domain.WithCorrelations(ctx, causes), kind, ids)
 		if err != nil {
 			for _, v := range visits {
 				v.err = err
@@ -256,7 +269,7 @@ func (e *Engine) fetch(ctx context.Context, c *connected, kind domain.Kind, visi
 			continue
 		}
 		asked := time.Now().UTC()
-		rec, err := c.adapter.Fetch(domain.WithCorrelation(ctx, v.signals[0].CorrelationID), kind, v.id)
+		rec, err := c.adapter.Fetch(domain.WithCorrelations(ctx, v.causes()), kind, v.id)
 		switch {
 		case err == nil:
 			v.record = &rec

@@ -21,6 +21,7 @@ func (p *pass) lookUp(ctx context.Context, items []*item) (time.Duration, error)
 			updates = append(updates, it)
 		}
 	}
+	ctx = correlate(ctx, items)
 	found := map[*item][]domain.Record{}
 	err := func() error {
 		if len(creates) > 0 {

@@ -218,7 +218,7 @@ func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 	if err != nil || len(items) == 0 {
 		return 0, err
 	}
-	ctx = domain.WithCorrelation(rest.WithLane(ctx, laneOf(items)), items[0].CorrelationID)
+	ctx = correlate(rest.WithLane(ctx, laneOf(items)), items)
 	var unknown, fresh []*item
 	for _, it := range items {
 		if it.IntentKey != "" {
@@ -242,6 +242,15 @@ func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 		return 0, p.record(ctx, fresh)
 	}
 	return p.write(ctx, fresh)
+}
+
+// correlate puts the causes of all items into the context, so that a call for several is found from each.
+func correlate(ctx context.Context, items []*item) context.Context {
+	ids := make([]string, len(items))
+	for i, it := range items {
+		ids[i] = it.CorrelationID
+	}
+	return domain.WithCorrelations(ctx, ids)
 }
 
 func laneOf(items []*item) rest.Lane {
@@ -345,6 +354,7 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 	if err := p.giveBack(ctx, overtaken, 0, nil); err != nil || len(writes) == 0 {
 		return 0, err
 	}
+	ctx = correlate(ctx, ours)
 	began := time.Now()
 	outcomes := p.c.Writer.Write(ctx, writes)
 	if len(outcomes) != len(writes) {

@@ -442,7 +442,7 @@ func TestExchanges(t *testing.T) {
 	w := jobs.NewExchangeWriter(pool, log)
 	sess := open(t, jobs.SessionConfig{Pool: pool, Sealer: s, Process: "p", Exchanges: w, Log: log}, v, v.vendor())
 	body, _ := json.Marshal(map[string]any{"name": "O'Brien", "password": "pw-canary", "nested": []any{map[string]any{"apiKey": "ak-canary"}}, "note": "access-0 " + canary})
-	ctx := domain.WithCorrelation(t.Context(), "cor-1")
+	ctx := domain.WithCorrelations(t.Context(), []string{"cor-1", "cor-2", "", "cor-1", "cor-3"}) // a batch of four
 	_, err := sess.HTTP.Do(ctx, adapters.Call{Method: "POST", Path: "/thing?name=Hartley&access_token=qs-canary", Body: body, Write: true,
 		Header: http.Header{"X-Private": {"hdr-canary"}, "Idempotency-Key": {"k1"}}})
 	if err != nil {
@@ -471,8 +471,10 @@ func TestExchanges(t *testing.T) {
 	if strings.Contains(logged.String(), "Hartley") || strings.Contains(logged.String(), "O'Brien") {
 		t.Errorf("personal data in the log: %s", &logged)
 	}
-	if n, err := store.DeleteExchanges(t.Context(), pool, time.Now().Add(time.Minute), 10); err != nil || n != 1 {
-		t.Errorf("deleted %d, %v", n, err)
+	for cause, want := range map[string]int{"cor-2": 1, "cor-3": 1, "cor-4": 0} {
+		if xs, err := store.Exchanges(t.Context(), pool, store.ExchangeFilter{CorrelationID: cause}); err != nil || len(xs) != want {
+			t.Errorf("%d exchanges for %s, want %d (%v)", len(xs), cause, want, err)
+		}
 	}
 }
 

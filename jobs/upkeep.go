@@ -12,7 +12,6 @@ import (
 
 	"datum/domain"
 	"datum/domain/change"
-	"datum/domain/feed"
 	"datum/domain/ownership"
 	"datum/domain/store"
 )
@@ -366,40 +365,4 @@ func (w *resettleWorker) Work(ctx context.Context, job *river.Job[ResettleArgs])
 		}
 	}
 	return nil
-}
-
-type retentionWorker struct {
-	river.WorkerDefaults[RetentionArgs]
-	*Engine
-}
-
-// Work deletes what is older than its retention, in small batches.
-func (w *retentionWorker) Work(ctx context.Context, _ *river.Job[RetentionArgs]) error {
-	old := time.Now().Add(-w.cfg.Retention)
-	for {
-		n, err := store.DeleteExchanges(ctx, w.pool, old, 1000)
-		if err != nil {
-			return err
-		}
-		if n < 1000 {
-			break
-		}
-	}
-	if _, err := store.PruneSignals(ctx, w.pool, w.cfg.Retention); err != nil {
-		return err
-	}
-	if _, err := store.PruneSweeps(ctx, w.pool, w.cfg.Retention); err != nil {
-		return err
-	}
-	if _, err := store.PruneAnswers(ctx, w.pool, 7*24*time.Hour); err != nil {
-		return err
-	}
-	if _, err := store.PruneLocks(ctx, w.pool, 24*time.Hour); err != nil {
-		return err
-	}
-	if _, err := store.RemoveDeadProcesses(ctx, w.pool, time.Hour); err != nil {
-		return err
-	}
-	_, err := feed.Prune(ctx, w.pool, w.cfg.Retention)
-	return err
 }

@@ -36,9 +36,15 @@ func (e *Engine) Webhooks() http.Handler {
 			http.Error(w, "the body is too large or was cut off", http.StatusRequestEntityTooLarge)
 			return
 		}
-		status, err := e.receive(r.Context(), secrets, system, adapters.Webhook{Method: r.Method, URL: e.externalURL(system, r), Header: r.Header, Body: body, At: time.Now().UTC()})
+		corr := r.Header.Get("X-Correlation-Id")
+		if !domain.ValidCorrelation(corr) {
+			corr = domain.NewID("cor")
+		}
+		w.Header().Set("X-Correlation-Id", corr)
+		ctx := domain.WithCorrelation(r.Context(), corr)
+		status, err := e.receive(ctx, secrets, system, adapters.Webhook{Method: r.Method, URL: e.externalURL(system, r), Header: r.Header, Body: body, At: time.Now().UTC()})
 		if err != nil {
-			e.log.InfoContext(r.Context(), "webhook not taken", "system", system, "status", status, "code", domain.CodeOf(err), "error", err)
+			e.log.InfoContext(ctx, "webhook not taken", "system", system, "status", status, "code", domain.CodeOf(err), "error", err)
 			http.Error(w, http.StatusText(status), status)
 			return
 		}
@@ -87,7 +93,7 @@ func (e *Engine) receive(ctx context.Context, secrets *secretCache, system strin
 	if len(n.Signals) == 0 && n.LastSeq == 0 {
 		return status, nil
 	}
-	corr := domain.NewID("cor")
+	corr := domain.Correlation(ctx)
 	var signals []store.Signal
 	for _, s := range n.Signals {
 		sig := store.Signal{System: system, Kind: s.Kind, ExternalID: s.ExternalID, Source: string(change.FromWebhook), DedupeKey: s.DedupeKey, CorrelationID: corr}

@@ -2,7 +2,10 @@ package migrations_test
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -126,6 +129,61 @@ func TestNamesAreChecked(t *testing.T) {
 	} {
 		if err := migrations.ApplyFiles(context.Background(), nil, quiet, fsys); domain.CodeOf(err) != domain.Internal {
 			t.Errorf("%v: err = %v", fsys, err)
+		}
+	}
+}
+
+// TestRowsSurvivePartitioning: a database in use keeps its rows, their ids and the numbers that follow.
+func TestRowsSurvivePartitioning(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	pool := empty(t)
+	before := fstest.MapFS{}
+	all := os.DirFS(".")
+	names, err := fs.Glob(all, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if name < "0020" {
+			b, err := fs.ReadFile(all, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before[name] = &fstest.MapFile{Data: b}
+		}
+	}
+	if err := migrations.ApplyFiles(ctx, pool, quiet, before); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`INSERT INTO history (entity_id, version, action) SELECT 'cus_' || n, 1, 'set' FROM generate_series(1, 3) n`,
+		`INSERT INTO feed (topic, at) SELECT 'x', now() - n * interval '40 days' FROM generate_series(1, 3) n`,
+		`INSERT INTO exchanges (system, sent_at, duration_ms, method, path, status) SELECT 'crm', now() - n * interval '1 day', 1, 'GET', '/', 200 FROM generate_series(1, 3) n`,
+	} {
+		if _, err := pool.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := migrations.Apply(ctx, pool, quiet); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`INSERT INTO history (entity_id, version, action) VALUES ('cus_4', 1, 'set')`, `INSERT INTO feed (topic) VALUES ('x')`,
+		`INSERT INTO exchanges (system, sent_at, duration_ms, method, path, status) VALUES ('crm', now(), 1, 'GET', '/', 200)`,
+	} {
+		if _, err := pool.Exec(ctx, sql); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, table := range []string{"history", "feed", "exchanges"} {
+		var ids []int64
+		if err := pool.QueryRow(ctx, `SELECT array_agg(id ORDER BY id) FROM `+table).Scan(&ids); err != nil || !slices.Equal(ids, []int64{1, 2, 3, 4}) {
+			t.Errorf("%s has the ids %v (%v)", table, ids, err)
+		}
+		var indexes int
+		if err := pool.QueryRow(ctx, `SELECT count(*) FROM pg_indexes WHERE tablename = $1`, table).Scan(&indexes); err != nil || indexes < 2 {
+			t.Errorf("%s has %d indexes (%v)", table, indexes, err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 type Exchange struct {
 	System         string
 	CorrelationID  string
+	Also           []string  // correlation ids of the other causes that it served
 	SentAt         time.Time // UTC
 	Duration       time.Duration
 	Method         string
@@ -63,7 +64,7 @@ func (c *Client) record(ctx context.Context, call adapters.Call, sent http.Heade
 		r.secrets = append([]string{token}, r.secrets...)
 	}
 	x := Exchange{
-		System: c.cfg.System, CorrelationID: domain.Correlation(ctx), SentAt: at, Duration: took,
+		System: c.cfg.System, CorrelationID: domain.Correlation(ctx), Also: domain.Correlations(ctx), SentAt: at, Duration: took,
 		Method: call.Method, Path: r.path(call.Path), Code: domain.CodeOf(err),
 		RequestHeader: r.header(sent), RequestBody: r.body("application/json", call.Body),
 	}

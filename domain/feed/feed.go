@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -259,6 +260,15 @@ func (h *Hub) Subscribe(ctx context.Context, cursor string, want func(Event) boo
 		// Events are delivered below End only, and End never goes back: this one is from before a restore.
 		return nil, domain.Errorf(domain.Invalid, "the cursor is of another database, or of this one before it was restored; leave it out, and read again what you keep")
 	}
+	if cursor != "" {
+		gone, err := floor(ctx, h.pool)
+		if err != nil {
+			return nil, err
+		}
+		if at.Less(gone) {
+			return nil, domain.Errorf(domain.Invalid, "the cursor is older than the events that are kept (`datum retention show` says for how long), so some after it are gone; leave it out, and read again what you keep")
+		}
+	}
 	out := make(chan Event)
 	go func() {
 		defer close(out)
@@ -317,15 +327,22 @@ func (h *Hub) after(ctx context.Context, at Position) ([]Event, <-chan struct{},
 	return nil, moved, nil // nothing between here and what the hub holds: wait for it to move
 }
 
-// Prune deletes events older than the age and returns how many. A subscriber that comes back later than that begins
-// with what is left.
-func Prune(ctx context.Context, pool *pgxpool.Pool, age time.Duration) (int64, error) {
-	tag, err := pool.Exec(ctx, `-- name: FeedPrune
-		DELETE FROM feed WHERE at < now() - $1::interval`, age)
-	if err != nil {
-		return 0, fmt.Errorf("feed.Prune: %w", err)
+// floor returns the last position that retention has removed; zero if none was.
+func floor(ctx context.Context, db Querier) (Position, error) {
+	var tx string
+	var p Position
+	err := db.QueryRow(ctx, `-- name: FeedFloorRead
+		SELECT tx::text, id FROM feed_floor`).Scan(&tx, &p.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, nil
 	}
-	return tag.RowsAffected(), nil
+	if err == nil {
+		p.Tx, err = strconv.ParseUint(tx, 10, 64)
+	}
+	if err != nil {
+		return p, fmt.Errorf("feed.floor: %w", err)
+	}
+	return p, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"datum/domain"
 	"datum/domain/feed"
+	"datum/domain/store"
 	"datum/internal/pgtest"
 )
 
@@ -320,16 +322,50 @@ func TestSubscriptionEnds(t *testing.T) {
 	}
 }
 
-func TestPrune(t *testing.T) {
+// TestCursorOlderThanTheFeed: who comes back after what he missed was dropped is told so, and not served the rest as if it were
+// all.
+func TestCursorOlderThanTheFeed(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
-	ctx := context.Background()
-	write(t, pool, "old", "new")
-	if _, err := pool.Exec(ctx, "UPDATE feed SET at = now() - interval '2 hours' WHERE key = 'old'"); err != nil {
+	ctx := t.Context()
+	hub := feed.NewHub(pool, slog.New(slog.DiscardHandler), 0)
+	before := end(t, pool)
+	write(t, pool, "old")
+	between := end(t, pool)
+	write(t, pool, "new")
+	if _, err := pool.Exec(ctx, "UPDATE feed SET at = now() - interval '2 days' WHERE key = 'old'"); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := feed.Prune(ctx, pool, time.Hour); err != nil || n != 1 {
-		t.Errorf("%d pruned, %v", n, err)
+	if k, err := store.KeepPartitions(ctx, pool, time.Now(), []store.Retention{{Name: "feed", Days: 1}}); err != nil || k.Deleted != 1 {
+		t.Fatalf("%+v, %v", k, err)
+	}
+	all := func(feed.Event) bool { return true }
+	if _, err := hub.Subscribe(ctx, before.Cursor(), all); domain.CodeOf(err) != domain.Invalid || !strings.Contains(err.Error(), "older than") {
+		t.Errorf("an event after the cursor is gone: %v", err)
+	}
+	if _, err := hub.Subscribe(ctx, between.Cursor(), all); err != nil {
+		t.Errorf("all events after the cursor are there: %v", err)
+	}
+}
+
+// end is the position after everything that was written: once no older transaction runs, which other tests' may.
+func end(t *testing.T, pool *pgxpool.Pool) feed.Position {
+	t.Helper()
+	var tx, id string
+	err := pool.QueryRow(t.Context(), `SELECT coalesce(max(tx::text::bigint), 0)::text, coalesce(max(id), 0)::text FROM feed`).Scan(&tx, &id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p feed.Position
+	if _, err := fmt.Sscan(tx+" "+id, &p.Tx, &p.ID); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(patience); ; {
+		if e, err := feed.End(t.Context(), pool); err != nil || time.Now().After(until) {
+			t.Fatal(e, err)
+		} else if !e.Less(p) {
+			return p
+		}
 	}
 }
 

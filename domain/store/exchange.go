@@ -24,6 +24,8 @@ type Exchange struct {
 	RequestBody    string            `db:"request_body"`
 	ResponseHeader map[string]string `db:"response_header"`
 	ResponseBody   string            `db:"response_body"`
+	// Also are the other causes that it served, beside CorrelationID. They are only written here; reading is by ExchangeFilter.
+	Also []string `db:"-"`
 }
 
 // InsertExchanges stores the exchanges in one round trip.
@@ -32,14 +34,16 @@ func InsertExchanges(ctx context.Context, db DB, xs []Exchange) (err error) {
 	b := &pgx.Batch{}
 	for _, x := range xs {
 		b.Queue(`-- name: InsertExchange
-			INSERT INTO exchanges (system, correlation_id, sent_at, duration_ms, method, path, status, error_code,
+			WITH x AS (INSERT INTO exchanges (system, correlation_id, sent_at, duration_ms, method, path, status, error_code,
 				request_header, request_body, response_header, response_body)
 			VALUES (@system, @correlation_id, @sent_at, @duration_ms, @method, @path, @status, @error_code,
-				@request_header, @request_body, @response_header, @response_body)`,
+				@request_header, @request_body, @response_header, @response_body) RETURNING id, sent_at)
+			INSERT INTO exchange_links (correlation_id, exchange_id, sent_at) SELECT c, x.id, x.sent_at FROM x, unnest(@also::text[]) AS c
+			ON CONFLICT DO NOTHING`,
 			pgx.StrictNamedArgs{"system": x.System, "correlation_id": x.CorrelationID, "sent_at": x.SentAt, "duration_ms": x.DurationMS,
 				"method": x.Method, "path": x.Path, "status": x.Status, "error_code": x.ErrorCode,
 				"request_header": notNil(x.RequestHeader), "request_body": x.RequestBody,
-				"response_header": notNil(x.ResponseHeader), "response_body": x.ResponseBody})
+				"response_header": notNil(x.ResponseHeader), "response_body": x.ResponseBody, "also": orEmpty(x.Also)})
 	}
 	return db.SendBatch(ctx, b).Close()
 }
@@ -54,9 +58,9 @@ func notNil(m map[string]string) map[string]string {
 // ExchangeFilter selects exchanges. Zero members do not restrict.
 type ExchangeFilter struct {
 	System        string
-	CorrelationID string
-	Before        int64 // ids below
-	Limit         int   // at most 500; 0 is 50
+	CorrelationID string // of any of the causes it served
+	Before        int64  // ids below
+	Limit         int    // at most 500; 0 is 50
 }
 
 // Exchanges returns the newest exchanges first.
@@ -65,26 +69,21 @@ func Exchanges(ctx context.Context, db DB, f ExchangeFilter) (xs []Exchange, err
 	if f.Limit <= 0 {
 		f.Limit = 50
 	}
+	cause := ""
+	args := pgx.StrictNamedArgs{"system": f.System, "before": f.Before, "limit": min(f.Limit, 500)}
+	if f.CorrelationID != "" {
+		cause = ` AND (id, sent_at) IN (SELECT c.id, c.sent_at FROM exchanges c WHERE c.correlation_id <> '' AND c.correlation_id = @correlation_id
+			UNION SELECT l.exchange_id, l.sent_at FROM exchange_links l WHERE l.correlation_id = @correlation_id)`
+		args["correlation_id"] = f.CorrelationID
+	}
 	rows, err := db.Query(ctx, `-- name: Exchanges
 		SELECT id, system, correlation_id, sent_at, duration_ms, method, path, status, error_code,
 			request_header, request_body, response_header, response_body
 		FROM exchanges
-		WHERE (@system = '' OR system = @system) AND (@correlation_id = '' OR correlation_id = @correlation_id)
-			AND (@before = 0 OR id < @before)
-		ORDER BY id DESC LIMIT @limit`,
-		pgx.StrictNamedArgs{"system": f.System, "correlation_id": f.CorrelationID, "before": f.Before, "limit": min(f.Limit, 500)})
+		WHERE (@system = '' OR system = @system) AND (@before = 0 OR id < @before)`+cause+`
+		ORDER BY id DESC LIMIT @limit`, args)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Exchange])
-}
-
-// DeleteExchanges deletes exchanges sent before the time, at most limit of them, and returns how many: repeat until it
-// is less than limit.
-func DeleteExchanges(ctx context.Context, db DB, before time.Time, limit int) (n int64, err error) {
-	defer domain.Wrap(&err, "store.DeleteExchanges")
-	tag, err := db.Exec(ctx, `-- name: DeleteExchanges
-		DELETE FROM exchanges WHERE id IN (SELECT id FROM exchanges WHERE sent_at < @before ORDER BY sent_at LIMIT @limit)`,
-		pgx.StrictNamedArgs{"before": before, "limit": limit})
-	return tag.RowsAffected(), err
 }

@@ -92,3 +92,59 @@ func TestWritePathDoesNotGrow(t *testing.T) {
 		t.Errorf("ClaimProjections: %d, %v", len(ps), err)
 	}
 }
+
+// TestTraceDoesNotGrow: what became of one entity, what one cause led to and what is not finished are found without reading
+// whole tables.
+func TestTraceDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	tx, err := pgtest.New(t).Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	for _, sql := range []string{
+		`INSERT INTO systems (name, adapter, mode) VALUES ('crm', 'hubspot', 'live'), ('accounting', 'xero', 'live')`,
+		`INSERT INTO entities (id, kind, version) SELECT 'cus_' || n, 'Customer', 1 FROM generate_series(1, 8000) n`,
+		`INSERT INTO records (system, kind, external_id, entity_id, modified_at, fetched_at, values)
+			SELECT 'crm', 'Customer', n, CASE WHEN n % 3 > 0 THEN 'cus_' || n END, now(), now(), '{}' FROM generate_series(1, 8000) n`,
+		`INSERT INTO projections (entity_id, system, kind, status, correlation_id, pending_since) SELECT 'cus_' || n, 'accounting', 'Customer',
+			CASE WHEN n % 2 = 0 THEN 'confirmed' ELSE 'pending' END, 'cor_' || n, now() - n * interval '1 s' FROM generate_series(1, 8000) n`,
+		`INSERT INTO signals (system, kind, external_id, source, status, correlation_id) SELECT 'crm', 'Customer', n % 8000, 'webhook', 'done', 'cor_' || n FROM generate_series(1, 16000) n`,
+		`INSERT INTO history (entity_id, version, action, correlation_id) SELECT 'cus_' || n, 1, 'set', 'cor_' || n FROM generate_series(1, 8000) n`,
+		`INSERT INTO cases (id, kind, entity_id, title, dedupe_key, correlation_id) SELECT 'case_' || n, 'refused', 'cus_' || n, 'x', n, 'cor_' || n FROM generate_series(1, 8000) n`,
+		`INSERT INTO exchanges (system, sent_at, duration_ms, method, path, status, correlation_id) SELECT 'crm', now(), 1, 'GET', '/' || n, 200, 'cor_' || n FROM generate_series(1, 8000) n`,
+		`INSERT INTO exchange_links (correlation_id, exchange_id, sent_at) SELECT 'cor_' || id + 1, id, sent_at FROM exchanges`,
+		`ANALYZE`,
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := explained{tx, t}
+	count := func(what string, steps []store.TraceStep, err error) {
+		t.Helper()
+		n := map[string]int{}
+		for _, s := range steps {
+			n[s.What]++
+		}
+		if err != nil || n["signal"] == 0 || n["exchange"] < 2 || n["decision"] != 1 || n["case"] != 1 || n["projection"] == 0 {
+			t.Errorf("%s: %v, %v", what, n, err)
+		}
+	}
+	steps, err := store.Trace(ctx, db, "cus_77", nil, "", 100)
+	count("Trace", steps, err)
+	steps, err = store.TraceCause(ctx, db, "cor_77", nil, "", 100)
+	count("TraceCause", steps, err)
+	first, err := store.ListUnfinished(ctx, db, store.UnfinishedFilter{}, nil, "", 10)
+	if err != nil || len(first) != 10 {
+		t.Fatalf("%d unfinished, %v", len(first), err)
+	}
+	last := first[9]
+	if next, err := store.ListUnfinished(ctx, db, store.UnfinishedFilter{}, &last.Since, last.Key, 10); err != nil || len(next) != 10 || !next[0].Since.After(last.Since) {
+		t.Errorf("the next %d unfinished, %v", len(next), err)
+	}
+	if xs, err := store.Exchanges(ctx, db, store.ExchangeFilter{CorrelationID: "cor_77"}); err != nil || len(xs) != 2 {
+		t.Errorf("%d exchanges of one cause, %v", len(xs), err)
+	}
+}

@@ -172,12 +172,18 @@ func StrandedSignals(ctx context.Context, db DB, d time.Duration) ([]string, err
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// PruneSignals deletes finished signals older than the age.
-func PruneSignals(ctx context.Context, db DB, age time.Duration) (int64, error) {
-	tag, err := db.Exec(ctx, `-- name: PruneSignals
-		DELETE FROM signals WHERE status = 'done' AND done_at < now() - $1::interval`, age)
-	if err != nil {
-		return 0, fmt.Errorf("store.PruneSignals: %w", err)
+// PruneSignals deletes finished signals older than the age, some at a time, and returns how many. They are no partitions: a
+// dedupe key must be unique over all of them.
+func PruneSignals(ctx context.Context, db DB, age time.Duration) (n int64, err error) {
+	const some = 1000
+	for {
+		tag, err := db.Exec(ctx, `-- name: PruneSignals
+			DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE status = 'done' AND done_at < now() - $1::interval ORDER BY done_at LIMIT $2)`, age, some)
+		if err != nil {
+			return n, fmt.Errorf("store.PruneSignals: %w", err)
+		}
+		if n += tag.RowsAffected(); tag.RowsAffected() < some {
+			return n, nil
+		}
 	}
-	return tag.RowsAffected(), nil
 }

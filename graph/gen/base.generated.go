@@ -54,6 +54,7 @@ type MutationResolver interface {
 	SendQuote(ctx context.Context, input model.StepInput) (*model.QuotePayload, error)
 	AcceptQuote(ctx context.Context, input model.StepInput) (*model.QuotePayload, error)
 	DeclineQuote(ctx context.Context, input model.StepInput) (*model.QuotePayload, error)
+	SetRetention(ctx context.Context, input model.SetRetentionInput) (*model.SetRetentionPayload, error)
 	CreateStockLevel(ctx context.Context, input model.CreateStockLevelInput) (*model.StockLevelPayload, error)
 	UpdateStockLevel(ctx context.Context, input model.UpdateStockLevelInput) (*model.StockLevelPayload, error)
 	SetSystemMode(ctx context.Context, input model.SetSystemModeInput) (*model.SetSystemModePayload, error)
@@ -85,11 +86,12 @@ type QueryResolver interface {
 	Products(ctx context.Context, first *int, after *string, filter *model.ProductFilter, orderBy *model.EntityOrder) (*model.ProductConnection, error)
 	Quote(ctx context.Context, id string) (*model.Quote, error)
 	Quotes(ctx context.Context, first *int, after *string, filter *model.QuoteFilter, orderBy *model.EntityOrder) (*model.QuoteConnection, error)
+	Retention(ctx context.Context) ([]*model.Retention, error)
 	StockLevel(ctx context.Context, id string) (*model.StockLevel, error)
 	StockLevels(ctx context.Context, first *int, after *string, filter *model.StockLevelFilter, orderBy *model.EntityOrder) (*model.StockLevelConnection, error)
 	Sweeps(ctx context.Context, first *int, after *string, system *string, kind *string) (*model.SweepConnection, error)
 	Systems(ctx context.Context) ([]*model.System, error)
-	Trace(ctx context.Context, id string, first *int, after *string) (*model.TraceConnection, error)
+	Trace(ctx context.Context, id *string, correlationID *string, first *int, after *string) (*model.TraceConnection, error)
 	Unfinished(ctx context.Context, olderThan *time.Time, kind *model.EntityKind, system *string, first *int, after *string) (*model.UnfinishedConnection, error)
 }
 type SubscriptionResolver interface {
@@ -418,6 +420,20 @@ func (ec *executionContext) field_Mutation_sendQuote_args(ctx context.Context, r
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.StepInput, error) {
 			return ec.unmarshalNStepInput2datumᚋgraphᚋmodelᚐStepInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setRetention_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.SetRetentionInput, error) {
+			return ec.unmarshalNSetRetentionInput2datumᚋgraphᚋmodelᚐSetRetentionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1294,29 +1310,37 @@ func (ec *executionContext) field_Query_trace_args(ctx context.Context, rawArgs 
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
-		func(ctx context.Context, v any) (string, error) {
-			return ec.unmarshalNID2string(ctx, v)
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
 	args["id"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "correlationId",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg2
+	args["correlationId"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg3
 	return args, nil
 }
 
@@ -3434,6 +3458,68 @@ func (ec *executionContext) fieldContext_Mutation_declineQuote(ctx context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_setRetention(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setRetention(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetRetention(ctx, fc.Args["input"].(model.SetRetentionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2datumᚋgraphᚋmodelᚐRole(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *model.SetRetentionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.SetRetentionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetRetentionPayload) graphql.Marshaler {
+			return ec.marshalNSetRetentionPayload2ᚖdatumᚋgraphᚋmodelᚐSetRetentionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setRetention(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetRetentionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setRetention_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createStockLevel(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4859,6 +4945,38 @@ func (ec *executionContext) fieldContext_Query_quotes(ctx context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_retention(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_retention(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Retention(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Retention) graphql.Marshaler {
+			return ec.marshalNRetention2ᚕᚖdatumᚋgraphᚋmodelᚐRetentionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_retention(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Retention(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_stockLevel(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5033,7 +5151,7 @@ func (ec *executionContext) _Query_trace(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Trace(ctx, fc.Args["id"].(string), fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Trace(ctx, fc.Args["id"].(*string), fc.Args["correlationId"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.TraceConnection) graphql.Marshaler {
@@ -5971,6 +6089,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "setRetention":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setRetention(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createStockLevel":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createStockLevel(ctx, field)
@@ -6232,6 +6357,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_quotes(ctx, field)
+				})
+		case "retention":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_retention(ctx, field)
 				})
 		case "stockLevel":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

@@ -122,6 +122,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("QuoteInput", ec.unmarshalInputQuoteInput),
 			graphql.NewInputUnmarshaler("ResolveCaseInput", ec.unmarshalInputResolveCaseInput),
 			graphql.NewInputUnmarshaler("RetryProjectionInput", ec.unmarshalInputRetryProjectionInput),
+			graphql.NewInputUnmarshaler("SetRetentionInput", ec.unmarshalInputSetRetentionInput),
 			graphql.NewInputUnmarshaler("SetSystemModeInput", ec.unmarshalInputSetSystemModeInput),
 			graphql.NewInputUnmarshaler("StepInput", ec.unmarshalInputStepInput),
 			graphql.NewInputUnmarshaler("StockLevelFilter", ec.unmarshalInputStockLevelFilter),
@@ -3136,6 +3137,52 @@ type QuotePayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../schema/retention.graphqls", Input: `extend type Query {
+  "How long what only grows is kept, by name. What is not in here is kept for good."
+  retention: [Retention!]! @listSize(assumedSize: 8)
+}
+
+extend type Mutation {
+  "Sets how long something is kept. Less than the law wants is refused. What is past its time goes within the hour."
+  setRetention("What, how long." input: SetRetentionInput!): SetRetentionPayload! @requires(role: ADMIN)
+}
+
+"How long something is kept."
+type Retention {
+  "Its name, for setRetention."
+  name: String!
+  "What it is."
+  what: String!
+  "Days; null is for good."
+  days: Int
+  "Days if nobody sets it; null is for good."
+  defaultDays: Int
+  "The fewest days that can be set."
+  leastDays: Int!
+  "Why no fewer."
+  leastReason: String!
+  "Who set it, null if nobody has."
+  setBy: String
+  "When it was set."
+  setAt: Time
+}
+
+"How long to keep what."
+input SetRetentionInput {
+  "The name of a retention."
+  name: String!
+  "Days; null is for good."
+  days: Int
+}
+
+"The retentions as they are now."
+type SetRetentionPayload {
+  "All of them."
+  retention: [Retention!]! @listSize(assumedSize: 8)
+  "What could not be done."
+  userErrors: [UserError!]! @listSize(assumedSize: 1)
+}
+`, BuiltIn: false},
 	{Name: "../schema/stock_level.graphqls", Input: `extend type Query {
   "One stock level, null if there is none. The id of one that was merged away answers with the survivor."
   stockLevel("The stock level's id." id: ID!): StockLevel
@@ -3736,13 +3783,18 @@ type SystemHealthEvent {
 `, BuiltIn: false},
 	{Name: "../schema/trace.graphqls", Input: `extend type Query {
   """
-  One entity through every system, oldest first: what came in about it, what was decided, what was said to vendors, how each
-  system stands, and what people did. Signals and exchanges are kept for as long as operations says. Null if there is no such
-  entity.
+  One entity through every system, or everything that one cause led to, oldest first: what came in, what was decided, what was
+  said to vendors, how each system stands, and what people did. Signals and exchanges are kept for as long as ` + "`" + `retention` + "`" + ` says.
+  Null if there is no such entity.
   """
   trace(
-    "The entity's id."
-    id: ID!
+    "The entity's id. Give this or ` + "`" + `correlationId` + "`" + `."
+    id: ID
+    """
+    The id of a cause: of a request to this API (its header ` + "`" + `X-Correlation-Id` + "`" + `, chosen by the caller or answered), of a webhook, or
+    of any step of a trace.
+    """
+    correlationId: String
     "Page size, at most 100."
     first: Int = 50
     "Cursor of the last edge of the page before."
@@ -5299,6 +5351,28 @@ func (ec *executionContext) childFields_ResolveCasePayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type ResolveCasePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Retention(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Retention_name(ctx, field)
+	case "what":
+		return ec.fieldContext_Retention_what(ctx, field)
+	case "days":
+		return ec.fieldContext_Retention_days(ctx, field)
+	case "defaultDays":
+		return ec.fieldContext_Retention_defaultDays(ctx, field)
+	case "leastDays":
+		return ec.fieldContext_Retention_leastDays(ctx, field)
+	case "leastReason":
+		return ec.fieldContext_Retention_leastReason(ctx, field)
+	case "setBy":
+		return ec.fieldContext_Retention_setBy(ctx, field)
+	case "setAt":
+		return ec.fieldContext_Retention_setAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Retention", field.Name)
+}
+
 func (ec *executionContext) childFields_RetryProjectionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "projection":
@@ -5307,6 +5381,16 @@ func (ec *executionContext) childFields_RetryProjectionPayload(ctx context.Conte
 		return ec.fieldContext_RetryProjectionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RetryProjectionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SetRetentionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "retention":
+		return ec.fieldContext_SetRetentionPayload_retention(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetRetentionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetRetentionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetSystemModePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1927,6 +1927,26 @@ type ResolveCasePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// How long something is kept.
+type Retention struct {
+	// Its name, for setRetention.
+	Name string `json:"name"`
+	// What it is.
+	What string `json:"what"`
+	// Days; null is for good.
+	Days *int `json:"days,omitempty,omitzero"`
+	// Days if nobody sets it; null is for good.
+	DefaultDays *int `json:"defaultDays,omitempty,omitzero"`
+	// The fewest days that can be set.
+	LeastDays int `json:"leastDays"`
+	// Why no fewer.
+	LeastReason string `json:"leastReason"`
+	// Who set it, null if nobody has.
+	SetBy *string `json:"setBy,omitempty,omitzero"`
+	// When it was set.
+	SetAt *time.Time `json:"setAt,omitempty,omitzero"`
+}
+
 // Which projection.
 type RetryProjectionInput struct {
 	// The projection's id.
@@ -1938,6 +1958,22 @@ type RetryProjectionPayload struct {
 	// The projection as it now is, null if there is none.
 	Projection *Projection `json:"projection,omitempty,omitzero"`
 	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How long to keep what.
+type SetRetentionInput struct {
+	// The name of a retention.
+	Name string `json:"name"`
+	// Days; null is for good.
+	Days graphql.Omittable[*int] `json:"days,omitempty,omitzero"`
+}
+
+// The retentions as they are now.
+type SetRetentionPayload struct {
+	// All of them.
+	Retention []*Retention `json:"retention"`
+	// What could not be done.
 	UserErrors []*UserError `json:"userErrors"`
 }
 

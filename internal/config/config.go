@@ -26,9 +26,8 @@ type Config struct {
 	LogLevel    slog.Level
 	LogFormat   string // "auto", "json" or "text"; auto is text on a terminal
 
-	PollInterval      time.Duration // between looks for changes at a system that sends no webhooks
-	SweepInterval     time.Duration // between complete comparisons with a system
-	ExchangeRetention time.Duration // how long requests to vendors and their answers are kept
+	PollInterval  time.Duration // between looks for changes at a system that sends no webhooks
+	SweepInterval time.Duration // between complete comparisons with a system
 
 	Introspection bool // GraphQL introspection for callers without an API key
 	Playground    bool // the GraphQL page for browsers
@@ -63,8 +62,6 @@ func Settings() []Setting {
 			duration(func(c *Config) *time.Duration { return &c.PollInterval }, time.Second, 24*time.Hour)},
 		{"DATUM_SWEEP_INTERVAL", "sweep-interval", "6h", "time between complete comparisons with a system, 1s to 30d",
 			duration(func(c *Config) *time.Duration { return &c.SweepInterval }, time.Second, 30*24*time.Hour)},
-		{"DATUM_EXCHANGE_RETENTION", "exchange-retention", "30d", "how long requests to vendors and their answers are kept, 1h to 3650d",
-			duration(func(c *Config) *time.Duration { return &c.ExchangeRetention }, time.Hour, 3650*24*time.Hour)},
 		{"DATUM_INTROSPECTION", "introspection", "false", "allow GraphQL introspection without an API key",
 			func(c *Config) flag.Value { return (*boolValue)(&c.Introspection) }},
 		{"DATUM_PLAYGROUND", "playground", "false", "serve the GraphQL page for browsers",
@@ -119,7 +116,7 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("database", given(c.DatabaseURL)), slog.String("key", given(c.Key)), slog.String("dir", c.Dir),
 		slog.String("addr", c.Addr), slog.String("public_url", c.PublicURL), slog.Duration("poll_interval", c.PollInterval),
-		slog.Duration("sweep_interval", c.SweepInterval), slog.Duration("exchange_retention", c.ExchangeRetention))
+		slog.Duration("sweep_interval", c.SweepInterval))
 }
 
 // String is LogValue's text, so that no %v prints a secret.

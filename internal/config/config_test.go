@@ -27,7 +27,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(rest, err)
 	}
 	want := config.Config{Dir: ".datum", Addr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", LogFormat: "auto",
-		LogLevel: slog.LevelInfo, PollInterval: time.Minute, SweepInterval: 6 * time.Hour, ExchangeRetention: 30 * 24 * time.Hour}
+		LogLevel: slog.LevelInfo, PollInterval: time.Minute, SweepInterval: 6 * time.Hour}
 	if got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -37,14 +37,14 @@ func TestFlagsWinOverEnvironment(t *testing.T) {
 	t.Parallel()
 	got, rest, err := load(map[string]string{
 		"DATABASE_URL": "postgres://u:p@db/datum", "DATUM_ADDR": ":9000", "DATUM_LOG": "debug", "DATUM_POLL_INTERVAL": "30s",
-		"DATUM_EXCHANGE_RETENTION": "90d", "DATUM_KEY": "k1:abc", "DATUM_PLAYGROUND": "1",
+		"DATUM_SWEEP_INTERVAL": "2d", "DATUM_KEY": "k1:abc", "DATUM_PLAYGROUND": "1",
 	}, "-addr", "0.0.0.0:7000", "-log-format=JSON", "-introspection", "left", "over")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Config{DatabaseURL: "postgres://u:p@db/datum", Dir: ".datum", Addr: "0.0.0.0:7000", PublicURL: "http://localhost:7000",
-		Key: "k1:abc", LogFormat: "json", LogLevel: slog.LevelDebug, PollInterval: 30 * time.Second, SweepInterval: 6 * time.Hour,
-		ExchangeRetention: 90 * 24 * time.Hour, Introspection: true, Playground: true}
+		Key: "k1:abc", LogFormat: "json", LogLevel: slog.LevelDebug, PollInterval: 30 * time.Second, SweepInterval: 48 * time.Hour,
+		Introspection: true, Playground: true}
 	if got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -56,16 +56,15 @@ func TestFlagsWinOverEnvironment(t *testing.T) {
 func TestBadValuesNameTheVariable(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
-		"DATABASE_URL":             {"host=db password=hush", "mysql://u:hush@db/x", "postgres://u:hush@db", "postgres://u:hush%zz@db/x"},
-		"DATUM_ADDR":               {"8080", "localhost", "localhost:http", ":99999"},
-		"DATUM_PUBLIC_URL":         {"datum.example.com", "ftp://x", "https://", "https://x/?a=b", "https://u:p@x"},
-		"DATUM_DIR":                {" "},
-		"DATUM_LOG":                {"loud"},
-		"DATUM_LOG_FORMAT":         {"xml"},
-		"DATUM_POLL_INTERVAL":      {"0s", "-1s", "fast", "48h", "5"},
-		"DATUM_SWEEP_INTERVAL":     {"31d", "1.5d", "999999999999999d"},
-		"DATUM_EXCHANGE_RETENTION": {"10m"},
-		"DATUM_INTROSPECTION":      {"maybe"},
+		"DATABASE_URL":         {"host=db password=hush", "mysql://u:hush@db/x", "postgres://u:hush@db", "postgres://u:hush%zz@db/x"},
+		"DATUM_ADDR":           {"8080", "localhost", "localhost:http", ":99999"},
+		"DATUM_PUBLIC_URL":     {"datum.example.com", "ftp://x", "https://", "https://x/?a=b", "https://u:p@x"},
+		"DATUM_DIR":            {" "},
+		"DATUM_LOG":            {"loud"},
+		"DATUM_LOG_FORMAT":     {"xml"},
+		"DATUM_POLL_INTERVAL":  {"0s", "-1s", "fast", "48h", "5"},
+		"DATUM_SWEEP_INTERVAL": {"31d", "1.5d", "999999999999999d"},
+		"DATUM_INTROSPECTION":  {"maybe"},
 	} {
 		for _, v := range values {
 			_, _, err := load(map[string]string{name: v})
