@@ -241,6 +241,9 @@ func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 	if p.mode == store.ModeDryRun {
 		return 0, p.record(ctx, fresh)
 	}
+	if fresh, wait, err = p.unseen(ctx, fresh); err != nil || len(fresh) == 0 {
+		return wait, err
+	}
 	return p.write(ctx, fresh)
 }
 
