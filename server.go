@@ -84,6 +84,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
+  datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
   datum sim cin7core|hubspot|myob|shopify|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
   datum version
 
@@ -112,6 +113,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 	commands := map[string]func() error{"serve": c.serve, "work": c.work, "migrate": c.migrate, "demo": c.demo, "sim": c.sim,
 		"policy": c.policy, "system": c.system, "sweep": c.sweep, "key": c.key, "mapping": c.mapping, "import": c.imports, "version": c.version,
 		"retention": c.retention,
+		"match":     c.match,
 		"help":      func() error { fmt.Fprint(out, usage); return nil }}
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
@@ -420,6 +422,14 @@ func (c *command) retention() error {
 func (c *command) imports() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Import(c.ctx, args) })
+}
+
+func (c *command) match() error {
+	o, err := admin.ParseMatch(c.errs, c.split())
+	if err != nil {
+		return err
+	}
+	return admin.MatchCSV(c.ctx, o, c.out, c.errs)
 }
 
 func (c *command) mapping() error { return admin.Mapping(c.out, all.Vendors(), c.args) }

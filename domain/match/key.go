@@ -78,6 +78,19 @@ func customerKeys(v domain.Values) []Key {
 // "&" for "and", and the words for a company's form at its end (Pty Ltd, P/L, Limited, Inc …). A name made of nothing else
 // keeps them. It is for comparing only.
 func Name(s string) string {
+	all := strings.Fields(fold(s))
+	words := all
+	for len(words) > 0 && slices.Contains(companyForms, words[len(words)-1]) {
+		words = words[:len(words)-1]
+	}
+	if len(words) == 0 {
+		words = all
+	}
+	return strings.Join(words, " ")
+}
+
+// fold leaves letters and digits, lower case and without accents, and spaces.
+func fold(s string) string {
 	s = strings.ToLower(cases.Fold().String(norm.NFKD.String(s))) // Fold alone turns some Cherokee letters back and forth
 	s = strings.ReplaceAll(s, "p/l", " pty ltd ")
 	var b strings.Builder
@@ -94,15 +107,7 @@ func Name(s string) string {
 			b.WriteByte(' ')
 		}
 	}
-	all := strings.Fields(b.String())
-	words := all
-	for len(words) > 0 && slices.Contains(companyForms, words[len(words)-1]) {
-		words = words[:len(words)-1]
-	}
-	if len(words) == 0 {
-		words = all
-	}
-	return strings.Join(words, " ")
+	return b.String()
 }
 
 // strokes are letters that Unicode does not take apart into a plain letter and a mark.
