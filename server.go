@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -80,6 +81,8 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum policy show|check FILE|diff FILE|apply FILE
   datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
   datum sweep level|list|show ID        how far each system is level, and what each complete comparison found
+  datum pause [SYSTEM --reason WHY [--kind K] [--direction in|out] [--until WHEN]] | resume SYSTEM [--kind K] [--direction in|out]
+  datum write list|show ID|approve ID…|approve --all|reject ID… --reason WHY   what a dry run would have sent
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum mapping VENDOR                  which vendor field is which canonical field
@@ -115,6 +118,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 		"retention": c.retention,
 		"match":     c.match,
 		"help":      func() error { fmt.Fprint(out, usage); return nil }}
+	maps.Copy(commands, c.control())
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
 		return domain.Errorf(domain.Invalid, "there is no command %q; datum help lists them", args[0])
@@ -393,6 +397,21 @@ func (c *command) admin(f func(a *admin.Admin) error) error {
 
 // split keeps a subcommand's own flags from being read as settings.
 func (c *command) split() (rest []string) { rest, c.args = c.args, nil; return rest }
+
+// administer is a command that takes all its arguments itself.
+func (c *command) administer(f func(*admin.Admin, context.Context, []string) error) func() error {
+	return func() error {
+		args := c.split()
+		return c.admin(func(a *admin.Admin) error { return f(a, c.ctx, args) })
+	}
+}
+
+// control are the commands that hold work back and let it go on.
+func (c *command) control() map[string]func() error {
+	return map[string]func() error{
+		"pause": c.administer((*admin.Admin).Pause), "resume": c.administer((*admin.Admin).Resume), "write": c.administer((*admin.Admin).Write),
+	}
+}
 
 func (c *command) policy() error {
 	args := c.split()

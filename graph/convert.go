@@ -77,7 +77,7 @@ func provenanceModel(e *store.Entity) []*model.FieldProvenance {
 
 func projectionModel(p *store.Projection) *model.Projection {
 	m := &model.Projection{
-		ID: projectionID(p.EntityID, p.System), EntityID: p.EntityID, SystemName: p.System,
+		ID: projectionID(p.EntityID, p.System), EntityID: p.EntityID, SystemName: p.System, Kind: p.Kind,
 		Status: model.ProjectionStatus(strings.ToUpper(string(p.Status))), DesiredVersion: int(p.DesiredVersion), ConfirmedVersion: int(p.ConfirmedVersion),
 		ExternalID: text(p.ExternalID), Pending: rawJSON(p.Diff), Attempts: p.Attempts, PendingSince: p.PendingSince,
 		ConfirmedAt: p.ConfirmedAt, UpdatedAt: p.UpdatedAt,
@@ -176,6 +176,8 @@ func healthState(mode store.Mode, h *model.SystemHealth, now time.Time) model.Sy
 		return model.SystemStateNeedsReauth
 	case h.Problem != nil:
 		return model.SystemStateUnavailable
+	case h.Paused > 0:
+		return model.SystemStatePaused
 	case late(h.PendingSince) || late(h.SignalsSince):
 		return model.SystemStateBehind
 	case h.Refused > 0 || h.FailedSignals > 0 || h.OpenCases > 0:

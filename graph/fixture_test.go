@@ -39,10 +39,11 @@ type fixture struct {
 // idle is a queue without workers: these tests look at what is queued in the tables.
 type idle struct{}
 
-func (idle) Wake(context.Context, pgx.Tx, []change.Wake) error { return nil }
-func (idle) Ingest(context.Context, pgx.Tx, string) error      { return nil }
-func (idle) Follow(context.Context, pgx.Tx, []string) error    { return nil }
-func (idle) Resettle(context.Context, pgx.Tx, int64) error     { return nil }
+func (idle) Wake(context.Context, pgx.Tx, []change.Wake) error          { return nil }
+func (idle) Ingest(context.Context, pgx.Tx, string) error               { return nil }
+func (idle) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
+func (idle) Follow(context.Context, pgx.Tx, []string) error             { return nil }
+func (idle) Resettle(context.Context, pgx.Tx, int64) error              { return nil }
 func (idle) Writable(_ ownership.System, k domain.Kind) ([]domain.Field, bool) {
 	ki, ok := k.Info()
 	var fs []domain.Field

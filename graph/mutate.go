@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/jackc/pgx/v5"
 
 	"datum/domain"
 	"datum/domain/change"
@@ -129,24 +128,6 @@ func inputValues(in any) (domain.Values, error) {
 		v["customFields"] = domain.ValueOf(fields)
 	}
 	return v, nil
-}
-
-// setMode switches a system and tells subscribers.
-func (r *Resolver) setMode(ctx context.Context, system string, mode store.Mode) error {
-	err := store.Transact(ctx, r.pool, func(tx pgx.Tx) error {
-		if err := store.SetMode(ctx, tx, system, mode); err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		store.QueueEvent(b, store.TopicSystem, "", system, "", domain.Correlation(ctx))
-		return tx.SendBatch(ctx, b).Close()
-	})
-	if err == nil {
-		p, _ := PrincipalOf(ctx)
-		r.log.InfoContext(ctx, "system switched", "system", system, "mode", mode, "by", p.String(), "correlation_id", domain.Correlation(ctx))
-		r.changes.Ring()
-	}
-	return err
 }
 
 // publish puts a policy in force in the caller's name and returns it. What is in force already is not published again.

@@ -41,6 +41,13 @@ func cause(ctx context.Context) change.Cause {
 	return change.Cause{Actor: p.String(), Source: change.FromMutation, CorrelationID: domain.Correlation(ctx)}
 }
 
+// because is cause with the caller's own reason.
+func because(ctx context.Context, reason *string) change.Cause {
+	c := cause(ctx)
+	c.Reason = strings.TrimSpace(value(reason))
+	return c
+}
+
 // requires implements the schema's directive of that name.
 func requires(ctx context.Context, _ any, next graphql.Resolver, role model.Role) (any, error) {
 	p, ok := PrincipalOf(ctx)

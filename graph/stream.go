@@ -147,6 +147,7 @@ func healthModel(sys store.System, h *loader.Health, now time.Time) *model.Syste
 	m := &model.SystemHealth{
 		Pending: int(p.Pending), PendingSince: p.OldestPending, Refused: int(p.Refused), Parked: int(p.Parked),
 		Signals: int(in.Pending), SignalsSince: in.Oldest, FailedSignals: int(in.Failed), OpenCases: int(h.Cases[sys.Name]),
+		Paused: int(h.Paused[sys.Name]), RecordedWrites: int(h.Recorded[sys.Name]),
 	}
 	if a, ok := h.Auth[sys.Name]; ok && a.Status == store.AuthNeedsReauth {
 		m.NeedsReauth = &a.Reason

@@ -13,7 +13,7 @@ import (
 )
 
 func (r *mutationResolver) SetSystemMode(ctx context.Context, input model.SetSystemModeInput) (*model.SetSystemModePayload, error) {
-	ues, err := userErrors(r.setMode(ctx, input.System, store.Mode(lower(&input.Mode))))
+	ues, err := userErrors(r.changes.SetMode(ctx, input.System, store.Mode(lower(&input.Mode)), because(ctx, input.Reason.Value())))
 	if err != nil {
 		return nil, err
 	}

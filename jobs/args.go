@@ -100,6 +100,19 @@ func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
 	return err
 }
 
+// Rouse queues jobs that are not unique: one that runs may have looked at the gate before it was opened.
+func (q queue) Rouse(ctx context.Context, tx pgx.Tx, system string, kinds []domain.Kind) error {
+	if len(kinds) == 0 {
+		return nil
+	}
+	params := make([]river.InsertManyParams, len(kinds))
+	for i, k := range kinds {
+		params[i] = river.InsertManyParams{Args: ProjectArgs{System: system, Of: k}, InsertOpts: &river.InsertOpts{Queue: outQueue(system), MaxAttempts: 1000}}
+	}
+	_, err := q.client.InsertManyFastTx(ctx, tx, params)
+	return err
+}
+
 func (q queue) Ingest(ctx context.Context, tx pgx.Tx, system string) error {
 	return q.ingestTx(ctx, tx, system)
 }

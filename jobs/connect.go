@@ -97,8 +97,13 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 		return h, err
 	}
 	ctx = rest.WithPatience(ctx, connectPatience)
+	unmade := ""
 	if c.Provisioner != nil {
-		if err := c.Provisioner.Provision(ctx); err != nil {
+		err := c.Provisioner.Provision(ctx)
+		if errors.Is(err, rest.ErrHeld) {
+			unmade, err = fmt.Sprintf("what the mapping needs in %s was not made: %s. Connect it again once it is live", system, domain.AsError(err).Message), nil
+		}
+		if err != nil {
 			return h, err
 		}
 	}
@@ -106,6 +111,9 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 		return h, nil
 	}
 	h, err = c.Checker.Check(ctx)
+	if unmade != "" && err == nil && h.Account != "" {
+		h.Problems = append(h.Problems, unmade)
+	}
 	if err == nil && h.Account == "" && len(h.Problems) > 0 {
 		err = named(domain.Errorf(domain.Invalid, "it is not connected: %s", strings.Join(h.Problems, "; ")))
 	}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,8 @@ var (
 	descAttempts    = desc("projections_attempts", "Failed tries of projections that wait.", "system", "kind")
 	descSignals     = desc("signals", "Signals that are not done.", "system", "status")
 	descSignalsAge  = desc("signals_oldest_seconds", "Age of the oldest signal that waits.", "system")
+	descPaused      = desc("paused", "What waits because somebody has paused it; 0 if it is paused and nothing waits.", "system", "kind", "direction")
+	descRecorded    = desc("recorded_writes", "Requests of a dry run that wait for approval.", "system")
 	descBudget      = desc("budget_left", "Calls left in the vendor's limit.", "system", "limit")
 	descBudgetCalls = desc("budget_calls", "Calls the vendor's limit allows in its window.", "system", "limit")
 	descAuth        = desc("authorised", "0 if the system must be authorised again.", "system")
@@ -87,6 +90,25 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descSignals, float64(i.Pending), i.System, "pending")
 		gauge(descSignals, float64(i.Failed), i.System, "failed")
 		gauge(descSignalsAge, age(i.Oldest), i.System)
+	}
+	paused, err := store.CountPaused(ctx, c.pool)
+	collect("pauses", err)
+	pauses, err := store.Pauses(ctx, c.pool)
+	collect("pauses", err)
+	for _, p := range pauses { // a pause of one kind counts that kind, of all kinds whatever waits
+		if !slices.ContainsFunc(paused, func(w store.PausedWork) bool {
+			return w.System == p.System && w.Direction == p.Direction && (p.Kind == "" || w.Kind == p.Kind)
+		}) {
+			paused = append(paused, store.PausedWork{System: p.System, Kind: p.Kind, Direction: p.Direction})
+		}
+	}
+	for _, w := range paused {
+		gauge(descPaused, float64(w.Waiting), w.System, string(w.Kind), string(w.Direction))
+	}
+	recorded, err := store.CountRecorded(ctx, c.pool)
+	collect("recorded writes", err)
+	for system, n := range recorded {
+		gauge(descRecorded, float64(n), system)
 	}
 	budgets, err := store.Budgets(ctx, c.pool)
 	collect("budgets", err)

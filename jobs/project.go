@@ -28,8 +28,7 @@ const (
 	maxLinger     = 2 * time.Second
 	stuckAfter    = 20              // failed tries of one projection before a person is told
 	settleUnknown = 2 * time.Second // a call whose answer was lost may still be running at the vendor
-	dryRun        = domain.Code("DRY_RUN")
-	finishAtOnce  = 4 // transactions at once after a batch
+	finishAtOnce  = 4               // transactions at once after a batch
 )
 
 type projectWorker struct {
@@ -46,8 +45,11 @@ func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) e
 		return err
 	}
 	kind := job.Args.Of
-	if c.Writer == nil || !writes(c.Mode) {
-		return nil // the rows wait; SetMode wakes them
+	if c.Writer == nil {
+		return nil
+	}
+	if gate, err := store.GateOf(ctx, w.pool, c.Name, kind); err != nil || !gate.Writes() {
+		return err // the rows wait; whoever opens the gate wakes them
 	}
 	if ok, err := w.authorised(ctx, c.Name); err != nil || !ok {
 		return err // parked; the supervisor wakes them once the system is authorised again
@@ -99,12 +101,9 @@ type pass struct {
 	batch, slots int
 	slot         int
 	lease        uuid.UUID
-	mode         store.Mode // at the last claim
+	gate         store.Gate // at the last claim
 	released     bool
 }
-
-// writes reports whether a mode lets projections be worked off.
-func writes(m store.Mode) bool { return m == store.ModeLive || m == store.ModeDryRun }
 
 func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 	started := time.Now()
@@ -122,8 +121,8 @@ func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 		if err != nil {
 			return err
 		}
-		if !writes(p.mode) {
-			return p.end(ctx, job, true, 0) // the rows wait; SetMode wakes them
+		if !p.gate.Writes() {
+			return p.end(ctx, job, true, 0) // the rows wait; whoever opens the gate wakes them
 		}
 		if wait > 0 || time.Since(started) > jobTimeout/2 {
 			// The budget is used up or the system cannot be reached: everything waits, without holding a worker.
@@ -208,7 +207,7 @@ type item struct {
 func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 	var claimed []*store.Projection
 	err = store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
-		p.mode, claimed, err = store.ClaimInSlot(ctx, tx, p.c.Name, p.kind, p.process.ID, p.slot, p.slots, p.batch, p.lease, claimLease)
+		p.gate, claimed, err = store.ClaimInSlot(ctx, tx, p.c.Name, p.kind, p.process.ID, p.slot, p.slots, p.batch, p.lease, claimLease)
 		return err
 	})
 	if err != nil || len(claimed) == 0 {
@@ -238,8 +237,8 @@ func (p *pass) round(ctx context.Context) (wait time.Duration, err error) {
 	if wait > 0 {
 		return wait, p.giveBack(ctx, fresh, wait, nil)
 	}
-	if p.mode == store.ModeDryRun {
-		return 0, p.record(ctx, fresh)
+	if p.gate.Mode == store.ModeDryRun {
+		return p.dryRun(ctx, fresh)
 	}
 	if fresh, wait, err = p.unseen(ctx, fresh); err != nil || len(fresh) == 0 {
 		return wait, err
@@ -340,7 +339,7 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 	for i, it := range items {
 		ids[i], keys[i], ops[i], sent[i] = it.EntityID, it.write.Key, it.op(), it.Diff
 	}
-	held, err := store.Intend(ctx, p.pool, p.c.Name, p.lease, ids, keys, ops, sent)
+	held, err := store.Intend(ctx, p.pool, p.c.Name, p.kind, p.gate.Mode, p.lease, ids, keys, ops, sent)
 	if err != nil {
 		return 0, err
 	}
@@ -351,7 +350,7 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 			ours = append(ours, it)
 			writes = append(writes, it.write)
 		} else {
-			overtaken = append(overtaken, it) // lost to another worker, or there is nothing to write any more
+			overtaken = append(overtaken, it) // lost to another worker, held back since, or there is nothing to write any more
 		}
 	}
 	if err := p.giveBack(ctx, overtaken, 0, nil); err != nil || len(writes) == 0 {
@@ -552,16 +551,4 @@ func (p *pass) giveBack(ctx context.Context, items []*item, in time.Duration, wh
 		p.log.InfoContext(ctx, "not written yet", "system", p.c.Name, "records", len(items), "code", code, "retry_in", in, "error", loggable(why))
 	}
 	return store.GiveBack(ctx, p.pool, p.c.Name, p.lease, ids, in, code, msg)
-}
-
-// record notes in dry run what would be written, and parks it until the system is live.
-func (p *pass) record(ctx context.Context, items []*item) error {
-	for _, it := range items {
-		rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: dryRun,
-			Error: fmt.Sprintf("dry run: %s would %s %s", it.System, it.op(), it.write.Values)}
-		if _, err := rel.Apply(ctx, p.pool); err != nil {
-			return err
-		}
-	}
-	return nil
 }

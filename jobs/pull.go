@@ -22,13 +22,13 @@ type pullWorker struct {
 // Work reads what changed since the cursor. Records and the cursor behind them are stored together, so that a page is
 // never lost; the first pass is the backfill.
 func (w *pullWorker) Work(ctx context.Context, job *river.Job[PullArgs]) error {
-	c, err := w.readable(ctx, job.Args.System)
-	if err != nil || c == nil {
-		return err
-	}
 	kind, corr := job.Args.Of, domain.NewID("cor")
 	ctx = domain.WithCorrelation(ctx, corr)
 	for started := time.Now(); ; {
+		c, err := w.readable(ctx, job.Args.System, kind)
+		if err != nil || c == nil {
+			return err
+		}
 		at, err := store.CursorFor(ctx, w.pool, c.Name, kind, "changes", false)
 		if err != nil {
 			return err
@@ -51,8 +51,9 @@ func (w *pullWorker) Work(ctx context.Context, job *river.Job[PullArgs]) error {
 	}
 }
 
-// readable returns the system if its mode and authorisation let it be read, nil if not: then there is nothing to do now.
-func (e *Engine) readable(ctx context.Context, system string) (*connected, error) {
+// readable returns the system if its mode and authorisation let the kind be read and nobody has paused that, nil if not: then
+// there is nothing to do now.
+func (e *Engine) readable(ctx context.Context, system string, kind domain.Kind) (*connected, error) {
 	c, err := e.system(ctx, system)
 	if err != nil {
 		return nil, err
@@ -62,6 +63,9 @@ func (e *Engine) readable(ctx context.Context, system string) (*connected, error
 	}
 	ok, err := e.authorised(ctx, system)
 	if err != nil || !ok {
+		return nil, err
+	}
+	if held, err := store.PausedIn(ctx, e.pool, system, kind); err != nil || held {
 		return nil, err
 	}
 	return c, nil

@@ -48,7 +48,7 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 	all := withDefaults(v, settings)
 	rc := rest.Config{System: system, BaseURL: baseURL, Exchanges: cfg.Exchanges, ReadLimits: v.ReadLimits,
 		TokenHeader: v.TokenHeader, Meaning: v.Meaning,
-		Timeout: v.Timeout, Transport: cfg.Transport, Now: cfg.Now, Log: cfg.Log}
+		Guard: liveOnly{cfg.Pool, system}, Timeout: v.Timeout, Transport: cfg.Transport, Now: cfg.Now, Log: cfg.Log}
 	if v.Auth != adapters.AuthNone && v.Auth != "" || hasSecret(v) {
 		c, err := store.GetCredential(ctx, cfg.Pool, cfg.Sealer, system)
 		if err != nil {

@@ -22,7 +22,7 @@ type sweepWorker struct {
 // Work compares everything a system holds with what Datum knows of it, and repairs. Webhooks are for latency, sweeps are
 // the guarantee. Only a provably complete pass concludes that something is gone, and then each is asked for by itself.
 func (w *sweepWorker) Work(ctx context.Context, job *river.Job[SweepArgs]) error {
-	c, err := w.readable(ctx, job.Args.System)
+	c, err := w.readable(ctx, job.Args.System, job.Args.Of)
 	if err != nil || c == nil || c.Sweeper == nil {
 		return err
 	}

@@ -70,6 +70,12 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.report(ctx); err != nil {
 		return err
 	}
+	if err := e.applier.EndExpiredPauses(ctx); err != nil {
+		return err
+	}
+	if err := store.LapseOvertaken(ctx, e.pool); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 
@@ -119,16 +125,20 @@ func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind, k
 	if ok, err := e.inOrder(ctx, c, kind, kinds); err != nil || !ok {
 		return err
 	}
+	held, err := store.PausedIn(ctx, e.pool, c.Name, kind)
+	if err != nil {
+		return err
+	}
 	due, err := store.DueReadings(ctx, e.pool, c.Name, kind, e.cfg.Poll, e.cfg.Sweep)
 	if err != nil {
 		return err
 	}
-	if due.Pull {
+	if due.Pull && !held {
 		if _, err := e.client.Insert(ctx, PullArgs{System: c.Name, Of: kind}, unique(inQueue(c.Name))); err != nil {
 			return err
 		}
 	}
-	if due.Sweep && c.Sweeper != nil {
+	if due.Sweep && c.Sweeper != nil && !held {
 		if _, err := e.client.Insert(ctx, SweepArgs{System: c.Name, Of: kind}, unique(inQueue(c.Name))); err != nil {
 			return err
 		}
@@ -146,7 +156,7 @@ func (e *Engine) schedule(ctx context.Context, c *connected, kind domain.Kind, k
 		}
 	}
 	if c.Mode == store.ModeLive {
-		m, err := store.Unpark(ctx, e.pool, c.Name, kind, dryRun)
+		m, err := store.Unpark(ctx, e.pool, c.Name, kind, change.DryRun)
 		if err != nil {
 			return err
 		}
@@ -298,38 +308,13 @@ func (e *Engine) stuck(ctx context.Context, c *connected, v *visit, cause *domai
 		Detail: store.CaseDetail{Message: cause.Message, Next: "look at the record in " + c.Name + "; the next change or sweep brings it again"}})
 }
 
-// SetMode changes what Datum may do with a system and wakes what waited for it.
+// SetMode changes what Datum may do with a system; see change.Applier.SetMode.
 func (e *Engine) SetMode(ctx context.Context, system string, mode store.Mode, cause change.Cause) error {
-	if err := store.SetMode(ctx, e.pool, system, mode); err != nil {
+	if err := e.applier.SetMode(ctx, system, mode, cause); err != nil {
 		return err
 	}
-	b := &pgx.Batch{}
-	store.QueueEvent(b, store.TopicSystem, "", system, "mode", cause.CorrelationID)
-	if err := e.pool.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("set mode: %w", err)
-	}
-	e.applier.Ring()
-	e.log.InfoContext(ctx, "mode changed", "system", system, "mode", string(mode), "correlation_id", cause.CorrelationID)
 	e.reread(system)
-	c, err := e.system(ctx, system)
-	if err != nil {
-		return nil //nolint:nilerr // native, or not connected yet: nothing waits
-	}
-	kinds, err := e.kinds(ctx, c)
-	if err != nil {
-		return err
-	}
-	for _, kind := range kinds {
-		if mode == store.ModeLive {
-			if _, err := store.Unpark(ctx, e.pool, system, kind, dryRun); err != nil {
-				return err
-			}
-		}
-		if err := e.wakeProject(ctx, system, kind, 0); err != nil {
-			return err
-		}
-	}
-	return e.wakeIngest(ctx, system, 0)
+	return nil
 }
 
 type resettleWorker struct {

@@ -67,6 +67,7 @@ type Config struct {
 	Auth       TokenSource // nil sends no Authorization
 	Budget     Budget      // nil is no limit
 	Exchanges  ExchangeLog // nil keeps none
+	Guard      Guard       // decides about calls that write where the context names no other; nil lets all through
 	Secrets    []string    // that must never be logged, beside the bearer token
 	ReadLimits func(http.Header) []adapters.LimitReading
 	// TokenHeader and Meaning are the vendor's; see adapters.Vendor.
@@ -208,6 +209,9 @@ func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response
 	if !strings.HasPrefix(call.Path, "/") {
 		return nil, domain.Errorf(domain.Internal, "the path of a call must start with a slash")
 	}
+	if err := c.look(ctx, call); err != nil {
+		return nil, err
+	}
 	if c.cfg.Auth == nil || call.URL != "" {
 		resp, err := c.once(ctx, call, "")
 		if err != nil {
@@ -277,6 +281,9 @@ func (c *Client) around(ctx context.Context, call adapters.Call, send func() (*a
 			c.cfg.Log.WarnContext(ctx, "budget not updated; its lease ends by itself", "system", c.cfg.System, "error", err)
 		}
 	}()
+	if err := c.now(ctx, call); err != nil {
+		return nil, err
+	}
 	report, err := c.breaker.Allow()
 	if err != nil {
 		return nil, c.open()

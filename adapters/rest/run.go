@@ -27,7 +27,11 @@ func NewRunner(cfg Config) (*Client, error) {
 // call.Method, Path and Body say what was asked, the response's body, which is JSON, what came back. do classifies its own
 // failures; its context ends with the time limit.
 func (c *Client) Run(ctx context.Context, call adapters.Call, do func(ctx context.Context) (*adapters.Response, error)) (*adapters.Response, error) {
-	resp, err := c.around(ctx, call, func() (*adapters.Response, error) { return c.run(ctx, call, do) })
+	err := c.look(ctx, call)
+	var resp *adapters.Response
+	if err == nil {
+		resp, err = c.around(ctx, call, func() (*adapters.Response, error) { return c.run(ctx, call, do) })
+	}
 	if err != nil {
 		e := *domain.AsError(err)
 		if e.System == "" {

@@ -24,6 +24,8 @@ import (
 type Queue interface {
 	// Wake wakes the workers of projections that have become due.
 	Wake(ctx context.Context, tx pgx.Tx, wakes []Wake) error
+	// Rouse wakes the workers of all due projections of a system, of the kinds given.
+	Rouse(ctx context.Context, tx pgx.Tx, system string, kinds []domain.Kind) error
 	// Ingest wakes the workers of a system's signals.
 	Ingest(ctx context.Context, tx pgx.Tx, system string) error
 	// Follow has the flows look at entities that have changed.
@@ -119,6 +121,7 @@ type Cause struct {
 	Source        Source
 	CorrelationID string
 	Lane          string // live or bulk: the lane of the projections that follow; "" is live
+	Reason        string // a person's own words for why, "" if none were given
 }
 
 // Result is what became of a change.

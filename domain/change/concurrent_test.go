@@ -175,7 +175,7 @@ func TestEverythingAtOnce(t *testing.T) {
 						t.Error(base, err)
 						continue
 					}
-					if _, err := store.Intend(ctx, w.pool, system, lease, []string{p.EntityID}, []string{"k"}, []string{"update"}, []domain.Values{p.Diff}); err != nil {
+					if _, err := store.Intend(ctx, w.pool, system, customer, store.ModeLive, lease, []string{p.EntityID}, []string{"k"}, []string{"update"}, []domain.Values{p.Diff}); err != nil {
 						t.Error(err)
 					}
 					rec := w.record(p.ExternalID, 2000+n, w.faithful(system, base[0].Values, p.Diff))

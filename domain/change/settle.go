@@ -535,6 +535,9 @@ func (s *settlement) park(p *store.Projection, diff domain.Values, code domain.C
 	s.save(p)
 }
 
+// stays are the codes with which a projection remains parked while it would ask for the same.
+var stays = []domain.Code{DryRun, Skipped, store.Waits}
+
 // bump makes the projection pending. A refused one stays refused while it would ask for the same again, and a value that
 // the vendor took and shows differently is refused too: writing it again and again would never end.
 func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Record) {
@@ -547,7 +550,7 @@ func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Re
 		return
 	}
 	same := maps.Equal(p.Diff, diff)
-	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && (p.ErrorCode == "DRY_RUN" || p.ErrorCode == store.Waits) && same {
+	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && slices.Contains(stays, p.ErrorCode) && same {
 		return
 	}
 	s.endRefused(p)

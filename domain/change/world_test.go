@@ -130,6 +130,8 @@ func (b *bell) Resettle(_ context.Context, _ pgx.Tx, version int64) error {
 
 func (b *bell) Ingest(context.Context, pgx.Tx, string) error { return nil }
 
+func (b *bell) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
+
 func (b *bell) Follow(context.Context, pgx.Tx, []string) error { return nil }
 
 func (b *bell) take() []change.Wake {
@@ -357,7 +359,7 @@ func (w *world) claim(system string) *inFlight {
 		return nil
 	}
 	f := &inFlight{Projection: ps[0]}
-	held, err := store.Intend(ctx, w.pool, system, *f.Lease, []string{f.EntityID}, []string{"key"}, []string{"update"}, []domain.Values{f.Diff})
+	held, err := store.Intend(ctx, w.pool, system, customer, store.ModeLive, *f.Lease, []string{f.EntityID}, []string{"key"}, []string{"update"}, []domain.Values{f.Diff})
 	w.ok(err)
 	if !held[f.EntityID] {
 		w.tb.Fatalf("the lease of %s was lost", f.EntityID)

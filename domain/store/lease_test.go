@@ -146,7 +146,7 @@ func TestLeaseEnds(t *testing.T) {
 				t.Fatalf("claimed by a second worker: %d", got)
 			}
 			intend := func(lease uuid.UUID) bool {
-				ok, err := store.Intend(ctx, pool, xero, lease, []string{id}, []string{"key of " + lease.String()}, []string{"update"}, []domain.Values{{"phone": text("1")}})
+				ok, err := store.Intend(ctx, pool, xero, kind, store.ModeLive, lease, []string{id}, []string{"key of " + lease.String()}, []string{"update"}, []domain.Values{{"phone": text("1")}})
 				must(t, err)
 				return ok[id]
 			}
@@ -179,7 +179,7 @@ func TestRelease(t *testing.T) {
 		if ps := claim(t, pool, lease, process, time.Minute, 1); len(ps) != 1 {
 			t.Fatalf("%d claimed", len(ps))
 		}
-		ok, err := store.Intend(ctx, pool, xero, lease, []string{id}, []string{"k"}, []string{"create"}, []domain.Values{sent})
+		ok, err := store.Intend(ctx, pool, xero, kind, store.ModeLive, lease, []string{id}, []string{"k"}, []string{"create"}, []domain.Values{sent})
 		must(t, err)
 		if !ok[id] {
 			t.Fatal("no lease")

@@ -135,23 +135,33 @@ func InFlight(ctx context.Context, db DB, system string, kind domain.Kind, exter
 	return flying, flying[""], err
 }
 
-// Intend stores the idempotency keys of writes that are about to be sent, behind the fence of the lease. It returns the
-// entities whose lease still holds; the others must not be written.
-func Intend(ctx context.Context, db DB, system string, lease uuid.UUID, entityIDs, keys, ops []string, sent []domain.Values) (map[string]bool, error) {
-	rows, err := db.Query(ctx, `-- name: Intend
+// Intend stores the idempotency keys of writes that are about to be sent, behind the fence of the lease, and only while the
+// system is in the mode and nobody changes it or holds the kind back. It returns the entities that may be written.
+//
+// The system's row is locked first, for the moment of this statement: whoever changes the mode sees every write that was let
+// through, and lets none through after.
+func Intend(ctx context.Context, db DB, system string, kind domain.Kind, mode Mode, lease uuid.UUID, entityIDs, keys, ops []string, sent []domain.Values) (map[string]bool, error) {
+	b := &pgx.Batch{}
+	b.Queue(`-- name: lockGate
+		SELECT 1 FROM systems WHERE name = $1 FOR SHARE`, system)
+	ok := make(map[string]bool, len(entityIDs))
+	b.Queue(`-- name: Intend
 		UPDATE projections p SET intent_key = i.key, intent_op = i.op, intent_at = now(), sent = p.sent || i.sent
 		FROM unnest($3::text[], $4::text[], $5::text[], $6::jsonb[]) AS i(entity_id, key, op, sent)
 		WHERE p.entity_id = i.entity_id AND p.system = $1 AND p.lease = $2 AND p.lease_until > now() AND p.status = 'pending'
-		RETURNING p.entity_id`, system, lease, entityIDs, keys, ops, sent)
-	if err != nil {
+			AND EXISTS (SELECT 1 FROM systems s WHERE s.name = $1 AND s.mode = $7 AND s.switching_until <= clock_timestamp())
+			AND NOT `+paused("p", Out)+`
+		RETURNING p.entity_id`, system, lease, entityIDs, keys, ops, sent, mode).Query(func(rows pgx.Rows) error {
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, id := range ids {
+			ok[id] = true
+		}
+		return err
+	})
+	if err := db.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("store.Intend: %w", err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	ok := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		ok[id] = true
-	}
-	return ok, err
+	return ok, nil
 }
 
 // Release ends the lease of one projection after its outcome: the intent is settled or kept, and a failure noted. It
@@ -223,6 +233,17 @@ func Unpark(ctx context.Context, db DB, system string, kind domain.Kind, code do
 	return tag.RowsAffected(), nil
 }
 
+// UnparkSystem makes the parked projections of a system pending again whose error code is the given one.
+func UnparkSystem(ctx context.Context, db DB, system string, code domain.Code) error {
+	_, err := db.Exec(ctx, `-- name: UnparkSystem
+		UPDATE projections SET status = 'pending', due_at = now(), error_code = '', error = '', pending_since = coalesce(pending_since, now()), updated_at = now()
+		WHERE system = $1 AND status = 'parked' AND error_code = $2`, system, code)
+	if err != nil {
+		return fmt.Errorf("store.UnparkSystem: %w", err)
+	}
+	return nil
+}
+
 // Backlog is the state of the projections of one system.
 type Backlog struct {
 	System                             string
@@ -252,6 +273,7 @@ func Stranded(ctx context.Context, db DB, d time.Duration) ([]Backlog, error) {
 		SELECT p.system, p.kind, count(*) AS pending, 0::bigint AS refused, 0::bigint AS parked, 0::bigint AS detached, min(p.due_at) AS oldest_pending, 0::bigint AS attempts
 		FROM projections p JOIN systems s ON s.name = p.system
 		WHERE p.status = 'pending' AND p.due_at < now() - $1::interval AND `+free+` AND s.mode IN ('live', 'dry_run')
+			AND s.switching_until <= clock_timestamp() AND NOT `+paused("p", Out)+`
 		GROUP BY p.system, p.kind ORDER BY p.system, p.kind`, d)
 	if err != nil {
 		return nil, fmt.Errorf("store.Stranded: %w", err)

@@ -65,7 +65,7 @@ func InsertSignals(ctx context.Context, db DB, signals []Signal) (int64, error) 
 func ClaimSignals(ctx context.Context, db DB, system, process string, d time.Duration, limit int) ([]Signal, error) {
 	rows, err := db.Query(ctx, `-- name: ClaimSignals
 		UPDATE signals SET lease_until = now() + $2::interval, lease_process = $4, attempts = attempts + 1
-		WHERE id IN (SELECT id FROM signals WHERE system = $1 AND status = 'pending' AND due_at <= now() AND `+free+`
+		WHERE id IN (SELECT id FROM signals g WHERE system = $1 AND status = 'pending' AND due_at <= now() AND `+free+` AND NOT `+paused("g", In)+`
 			ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)
 		RETURNING id, system, kind, external_id, source, coalesce(dedupe_key, '') AS dedupe_key, record, hint, occurred_at, received_at, attempts, lane, correlation_id`,
 		system, d, limit, process)
@@ -164,8 +164,8 @@ func NoteSequence(ctx context.Context, tx pgx.Tx, system string, first, last int
 // StrandedSignals returns the systems with signals that have been due for longer than d while nobody is at them.
 func StrandedSignals(ctx context.Context, db DB, d time.Duration) ([]string, error) {
 	rows, err := db.Query(ctx, `-- name: StrandedSignals
-		SELECT s.name FROM systems s WHERE s.mode <> 'off' AND EXISTS (SELECT 1 FROM signals
-			WHERE system = s.name AND status = 'pending' AND due_at < now() - $1::interval AND `+free+`) ORDER BY s.name`, d)
+		SELECT s.name FROM systems s WHERE s.mode <> 'off' AND EXISTS (SELECT 1 FROM signals g
+			WHERE system = s.name AND status = 'pending' AND due_at < now() - $1::interval AND `+free+` AND NOT `+paused("g", In)+`) ORDER BY s.name`, d)
 	if err != nil {
 		return nil, fmt.Errorf("store.StrandedSignals: %w", err)
 	}

@@ -73,28 +73,24 @@ func lockSlots(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, 
 }
 
 // ClaimInSlot claims projections for the holder of a slot: up to a batch, and nothing if another slot is held and there is
-// less than a batch, which is then the other holder's. It returns the system's mode at that moment, and claims only if
-// that lets the system be written to or tried.
-func ClaimInSlot(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, process string, slot, slots, batch int, lease uuid.UUID, d time.Duration) (Mode, []*Projection, error) {
+// less than a batch, which is then the other holder's. It returns the gate at that moment, and claims only if that lets the
+// system be written to or tried.
+func ClaimInSlot(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, process string, slot, slots, batch int, lease uuid.UUID, d time.Duration) (Gate, []*Projection, error) {
 	others, err := othersHold(ctx, tx, system, kind, slot, slots)
 	if err != nil {
-		return "", nil, err
+		return Gate{}, nil, err
 	}
-	var mode Mode
-	if err := tx.QueryRow(ctx, `-- name: ModeOf
-		SELECT mode FROM systems WHERE name = $1`, system).Scan(&mode); err != nil {
-		return "", nil, fmt.Errorf("store.ClaimInSlot: %w", err)
-	}
-	if mode != ModeLive && mode != ModeDryRun {
-		return mode, nil, nil
+	gate, err := GateOf(ctx, tx, system, kind)
+	if err != nil || !gate.Writes() {
+		return gate, nil, err
 	}
 	if others {
 		if due, _, err := Due(ctx, tx, system, kind, batch); err != nil || due < batch {
-			return mode, nil, err
+			return gate, nil, err
 		}
 	}
 	claimed, err := ClaimProjections(ctx, tx, system, kind, lease, process, d, batch)
-	return mode, claimed, err
+	return gate, claimed, err
 }
 
 // othersHold locks the slots and reports whether another than the given one is taken.

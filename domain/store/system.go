@@ -22,6 +22,9 @@ const (
 	ModeLive    Mode = "live"
 )
 
+// Modes are all modes, from the least to the most that Datum may do.
+var Modes = []Mode{ModeOff, ModeObserve, ModeDryRun, ModeLive}
+
 // System is one connected vendor account.
 type System struct {
 	Name     string
@@ -62,19 +65,6 @@ func EnsureSystem(ctx context.Context, db DB, name, adapter string, mode Mode) e
 		WHERE systems.adapter <> excluded.adapter`, name, adapter, mode)
 	if err != nil {
 		return fmt.Errorf("store.EnsureSystem: %w", err)
-	}
-	return nil
-}
-
-// SetMode changes the mode; NotFound if there is no such system.
-func SetMode(ctx context.Context, db DB, name string, mode Mode) error {
-	tag, err := db.Exec(ctx, `-- name: SetMode
-		UPDATE systems SET mode = $2, updated_at = now() WHERE name = $1`, name, mode)
-	if err != nil {
-		return fmt.Errorf("store.SetMode: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
-		return domain.Errorf(domain.NotFound, "there is no system %q", name)
 	}
 	return nil
 }

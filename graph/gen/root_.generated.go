@@ -48,6 +48,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Quote() QuoteResolver
 	Record() RecordResolver
+	RecordedWrite() RecordedWriteResolver
 	StockLevel() StockLevelResolver
 	StockMovement() StockMovementResolver
 	Subscription() SubscriptionResolver
@@ -85,6 +86,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddressInput", ec.unmarshalInputAddressInput),
 			graphql.NewInputUnmarshaler("AllocateCreditNoteInput", ec.unmarshalInputAllocateCreditNoteInput),
 			graphql.NewInputUnmarshaler("AllocationInput", ec.unmarshalInputAllocationInput),
+			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
 			graphql.NewInputUnmarshaler("CaseFilter", ec.unmarshalInputCaseFilter),
 			graphql.NewInputUnmarshaler("ContactInput", ec.unmarshalInputContactInput),
@@ -112,6 +114,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("OrderFilter", ec.unmarshalInputOrderFilter),
 			graphql.NewInputUnmarshaler("OrderInput", ec.unmarshalInputOrderInput),
+			graphql.NewInputUnmarshaler("PauseSystemInput", ec.unmarshalInputPauseSystemInput),
 			graphql.NewInputUnmarshaler("PaymentFilter", ec.unmarshalInputPaymentFilter),
 			graphql.NewInputUnmarshaler("PaymentInput", ec.unmarshalInputPaymentInput),
 			graphql.NewInputUnmarshaler("PaymentTermsInput", ec.unmarshalInputPaymentTermsInput),
@@ -120,7 +123,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PublishPolicyInput", ec.unmarshalInputPublishPolicyInput),
 			graphql.NewInputUnmarshaler("QuoteFilter", ec.unmarshalInputQuoteFilter),
 			graphql.NewInputUnmarshaler("QuoteInput", ec.unmarshalInputQuoteInput),
+			graphql.NewInputUnmarshaler("RecordedWriteFilter", ec.unmarshalInputRecordedWriteFilter),
+			graphql.NewInputUnmarshaler("RejectWriteInput", ec.unmarshalInputRejectWriteInput),
 			graphql.NewInputUnmarshaler("ResolveCaseInput", ec.unmarshalInputResolveCaseInput),
+			graphql.NewInputUnmarshaler("ResumeSystemInput", ec.unmarshalInputResumeSystemInput),
 			graphql.NewInputUnmarshaler("RetryProjectionInput", ec.unmarshalInputRetryProjectionInput),
 			graphql.NewInputUnmarshaler("SetRetentionInput", ec.unmarshalInputSetRetentionInput),
 			graphql.NewInputUnmarshaler("SetSystemModeInput", ec.unmarshalInputSetSystemModeInput),
@@ -404,6 +410,8 @@ enum ErrorCode {
   UNAUTHENTIC
   "Of a projection: its system is in a dry run, so the write is recorded and not sent."
   DRY_RUN
+  "Of a projection: a person has left it out, with a reason; a later change or a retry takes it up again."
+  SKIPPED
   "Of a projection: it waits for other entities to be in its system."
   WAITS
 }
@@ -642,6 +650,256 @@ type CaseEvent {
   correlationId: String
   "The case as it is now, null if it no longer exists."
   case: Case
+}
+`, BuiltIn: false},
+	{Name: "../schema/control.graphqls", Input: `extend type Query {
+  "The exact requests that dry runs would have sent, oldest first."
+  recordedWrites(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Only some of them; those that wait for approval if absent."
+    filter: RecordedWriteFilter
+  ): RecordedWriteConnection! @requires(role: OPERATOR)
+}
+
+extend type Mutation {
+  """
+  Approves requests of dry runs, by id or all of a filter. Each is sent if it would still be the same request, with the same
+  safeguards as any write; else it is recorded anew and its note says so. The answer lists what was approved.
+  """
+  approveWrites("Which ones." input: ApproveWritesInput!): ApproveWritesPayload! @requires(role: OPERATOR)
+  "Rejects the request of a dry run. Its projection stays as it is, with the reason, until something else is to be written or it is retried."
+  rejectWrite("Which one, and why." input: RejectWriteInput!): RejectWritePayload! @requires(role: OPERATOR)
+  """
+  Holds work of a system back: reading from it, writing to it or both, of one kind or all. Webhooks are still taken. What waits
+  is counted in the system's health, and nothing is lost.
+  """
+  pauseSystem("What, and why." input: PauseSystemInput!): PauseSystemPayload! @requires(role: OPERATOR)
+  "Ends pauses; what waited goes on by itself."
+  resumeSystem("What." input: ResumeSystemInput!): ResumeSystemPayload! @requires(role: OPERATOR)
+}
+
+extend type System {
+  "Who has switched its mode, newest first."
+  modeChanges("How many, at most 100." first: Int = 20): [ModeChange!]! @listSize(assumedSize: 20)
+  "What is paused of it now, oldest first; with history everything that ever was, newest first."
+  pauses("Also those that have ended, at most 100." history: Boolean = false): [Pause!]! @listSize(assumedSize: 4)
+}
+
+extend type SystemHealth {
+  "Signals and projections that wait because somebody has paused them; see ` + "`" + `pauses` + "`" + ` of the system."
+  paused: Int!
+  "Requests of a dry run that wait for approval."
+  recordedWrites: Int!
+}
+
+extend type Projection {
+  "The pause that holds it back, null if none does."
+  pause: Pause
+  "The requests that a dry run would have sent for it, newest first."
+  recordedWrites: [RecordedWrite!]! @listSize(assumedSize: 2) @requires(role: OPERATOR)
+}
+
+"One switch of a system's mode."
+type ModeChange {
+  "When it was in force everywhere."
+  at: Time!
+  "Who switched it."
+  actor: String!
+  "The mode before."
+  from: SystemMode!
+  "The mode after."
+  to: SystemMode!
+  "Why, in the person's own words, null if none were given."
+  reason: String
+  "Ties together everything one cause led to."
+  correlationId: String
+}
+
+"What a person holds back of a system."
+type Pause {
+  "The kind, null for all."
+  kind: EntityKind
+  "Which way."
+  direction: PauseDirection!
+  "Who paused it."
+  actor: String!
+  "Why."
+  reason: String!
+  "Since when."
+  since: Time!
+  "When it ends by itself, null if somebody has to resume it."
+  until: Time
+  "When it ended, null while it is in force."
+  endedAt: Time
+  "Who ended it; ` + "`" + `datum` + "`" + ` if its time had come."
+  endedBy: String
+}
+
+"Which way work goes."
+enum PauseDirection {
+  "Read from the system."
+  IN
+  "Written to it."
+  OUT
+}
+
+"The exact request that a dry run would have sent first for a projection. What follows it depends on the vendor's answer."
+type RecordedWrite {
+  "Its id."
+  id: ID!
+  "The system it goes to."
+  system: System!
+  "The entity it writes."
+  entity: Entity
+  "What became of it."
+  status: RecordedWriteStatus!
+  "Whether it makes a new record of the vendor or changes one."
+  creates: Boolean!
+  "The vendor's id of the record, null if it makes one."
+  externalId: String
+  "The canonical fields that the whole write sets."
+  values: JSON!
+  "The method."
+  method: String!
+  "The path below the vendor's address, with the query."
+  path: String!
+  "The headers, less those that hold secrets."
+  headers: JSON!
+  "The body, byte for byte."
+  body: String!
+  "When it was recorded."
+  recordedAt: Time!
+  "When it was approved or rejected."
+  decidedAt: Time
+  "By whom."
+  decidedBy: String
+  "When it was sent."
+  sentAt: Time
+  "Why it was rejected, replaced or lapsed, or recorded anew."
+  note: String
+  "Ties together everything one cause led to."
+  correlationId: String
+}
+
+"What became of the request of a dry run."
+enum RecordedWriteStatus {
+  "It waits for approval, or for the mode live."
+  RECORDED
+  "It is about to be sent, if it is still the same request."
+  APPROVED
+  "A person has rejected it."
+  REJECTED
+  "It was sent."
+  SENT
+  "Another one was recorded in its place, because it would be another request by now."
+  REPLACED
+  "It is not to be written any more, or was written in the usual way."
+  LAPSED
+}
+
+"A page of recorded writes."
+type RecordedWriteConnection {
+  "The writes with their cursors."
+  edges: [RecordedWriteEdge!]!
+  "The writes."
+  nodes: [RecordedWrite!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A recorded write in a page."
+type RecordedWriteEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The write."
+  node: RecordedWrite!
+}
+
+"Which recorded writes."
+input RecordedWriteFilter {
+  "Only of this system."
+  system: String
+  "Only of this kind."
+  kind: EntityKind
+  "Only of this entity."
+  entityId: ID
+  "Only with these statuses; those that wait if absent."
+  statuses: [RecordedWriteStatus!]
+}
+
+"Which recorded writes are approved: ` + "`" + `ids` + "`" + `, or all that a filter finds, but one of the two."
+input ApproveWritesInput {
+  "Their ids, at most 500."
+  ids: [ID!]
+  "All of these that wait; an empty filter means all."
+  filter: RecordedWriteFilter
+}
+
+"The answer to ` + "`" + `approveWrites` + "`" + `."
+type ApproveWritesPayload {
+  "The ids of those that were approved."
+  approved: [ID!]! @listSize(assumedSize: 20)
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"Which recorded write is rejected."
+input RejectWriteInput {
+  "Its id."
+  id: ID!
+  "Why; it is shown wherever the write is missed."
+  reason: String!
+}
+
+"The answer to ` + "`" + `rejectWrite` + "`" + `."
+type RejectWritePayload {
+  "The write as it now is, null if there is none."
+  write: RecordedWrite
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"What is to be paused."
+input PauseSystemInput {
+  "The system's name."
+  system: String!
+  "The kind; all if absent."
+  kind: EntityKind
+  "Which way; both if absent."
+  direction: PauseDirection
+  "When it ends by itself; somebody has to resume it if absent."
+  until: Time
+  "Why, for whoever wonders why nothing moves."
+  reason: String!
+}
+
+"The answer to ` + "`" + `pauseSystem` + "`" + `."
+type PauseSystemPayload {
+  "The system as it now is, null if there is none."
+  system: System
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"What is to be resumed."
+input ResumeSystemInput {
+  "The system's name."
+  system: String!
+  "Only what was paused for this kind; everything if absent."
+  kind: EntityKind
+  "Only this way; both if absent."
+  direction: PauseDirection
+}
+
+"The answer to ` + "`" + `resumeSystem` + "`" + `."
+type ResumeSystemPayload {
+  "The system as it now is, null if there is none."
+  system: System
+  "What was refused, and why."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../schema/credit_note.graphqls", Input: `extend type Query {
@@ -3526,7 +3784,10 @@ type SweepEdge {
 }
 
 extend type Mutation {
-  "Switches a system off, to reading only, to a dry run, or live; the workers follow within seconds. Harmless if it is so already."
+  """
+  Switches a system off, to reading only, to a dry run, or live. Writes that are under way end first; once this has answered none
+  of the old mode begins any more. Harmless if it is so already.
+  """
   setSystemMode("Which system, which mode." input: SetSystemModeInput!): SetSystemModePayload! @requires(role: OPERATOR)
   "Has a projection tried again at once, whatever it waits for. Harmless if it is level."
   retryProjection("Which projection." input: RetryProjectionInput!): RetryProjectionPayload! @requires(role: OPERATOR)
@@ -3615,6 +3876,8 @@ enum SystemState {
   BEHIND
   "The vendor does not answer, or answers with errors of its own; see ` + "`" + `problem` + "`" + `."
   UNAVAILABLE
+  "Work waits because somebody has paused it."
+  PAUSED
   "The account must be authorised again; its work is parked."
   NEEDS_REAUTH
   "Switched off."
@@ -3733,6 +3996,8 @@ input SetSystemModeInput {
   system: String!
   "The mode."
   mode: SystemMode!
+  "Why, for whoever reads ` + "`" + `modeChanges` + "`" + `."
+  reason: String
 }
 
 "The answer to ` + "`" + `setSystemMode` + "`" + `."
@@ -3947,6 +4212,16 @@ func (ec *executionContext) childFields_Allocation(ctx context.Context, field gr
 		return ec.fieldContext_Allocation_date(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Allocation", field.Name)
+}
+
+func (ec *executionContext) childFields_ApproveWritesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "approved":
+		return ec.fieldContext_ApproveWritesPayload_approved(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ApproveWritesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApproveWritesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ArchiveCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4761,6 +5036,24 @@ func (ec *executionContext) childFields_LocationPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type LocationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ModeChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_ModeChange_at(ctx, field)
+	case "actor":
+		return ec.fieldContext_ModeChange_actor(ctx, field)
+	case "from":
+		return ec.fieldContext_ModeChange_from(ctx, field)
+	case "to":
+		return ec.fieldContext_ModeChange_to(ctx, field)
+	case "reason":
+		return ec.fieldContext_ModeChange_reason(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_ModeChange_correlationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ModeChange", field.Name)
+}
+
 func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "amount":
@@ -4897,6 +5190,38 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Pause(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Pause_kind(ctx, field)
+	case "direction":
+		return ec.fieldContext_Pause_direction(ctx, field)
+	case "actor":
+		return ec.fieldContext_Pause_actor(ctx, field)
+	case "reason":
+		return ec.fieldContext_Pause_reason(ctx, field)
+	case "since":
+		return ec.fieldContext_Pause_since(ctx, field)
+	case "until":
+		return ec.fieldContext_Pause_until(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Pause_endedAt(ctx, field)
+	case "endedBy":
+		return ec.fieldContext_Pause_endedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pause", field.Name)
+}
+
+func (ec *executionContext) childFields_PauseSystemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "system":
+		return ec.fieldContext_PauseSystemPayload_system(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PauseSystemPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PauseSystemPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Payment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5173,6 +5498,10 @@ func (ec *executionContext) childFields_Projection(ctx context.Context, field gr
 		return ec.fieldContext_Projection_confirmedAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Projection_updatedAt(ctx, field)
+	case "pause":
+		return ec.fieldContext_Projection_pause(ctx, field)
+	case "recordedWrites":
+		return ec.fieldContext_Projection_recordedWrites(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Projection", field.Name)
 }
@@ -5341,6 +5670,78 @@ func (ec *executionContext) childFields_Record(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Record", field.Name)
 }
 
+func (ec *executionContext) childFields_RecordedWrite(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_RecordedWrite_id(ctx, field)
+	case "system":
+		return ec.fieldContext_RecordedWrite_system(ctx, field)
+	case "entity":
+		return ec.fieldContext_RecordedWrite_entity(ctx, field)
+	case "status":
+		return ec.fieldContext_RecordedWrite_status(ctx, field)
+	case "creates":
+		return ec.fieldContext_RecordedWrite_creates(ctx, field)
+	case "externalId":
+		return ec.fieldContext_RecordedWrite_externalId(ctx, field)
+	case "values":
+		return ec.fieldContext_RecordedWrite_values(ctx, field)
+	case "method":
+		return ec.fieldContext_RecordedWrite_method(ctx, field)
+	case "path":
+		return ec.fieldContext_RecordedWrite_path(ctx, field)
+	case "headers":
+		return ec.fieldContext_RecordedWrite_headers(ctx, field)
+	case "body":
+		return ec.fieldContext_RecordedWrite_body(ctx, field)
+	case "recordedAt":
+		return ec.fieldContext_RecordedWrite_recordedAt(ctx, field)
+	case "decidedAt":
+		return ec.fieldContext_RecordedWrite_decidedAt(ctx, field)
+	case "decidedBy":
+		return ec.fieldContext_RecordedWrite_decidedBy(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_RecordedWrite_sentAt(ctx, field)
+	case "note":
+		return ec.fieldContext_RecordedWrite_note(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_RecordedWrite_correlationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordedWrite", field.Name)
+}
+
+func (ec *executionContext) childFields_RecordedWriteConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RecordedWriteConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RecordedWriteConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RecordedWriteConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordedWriteConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RecordedWriteEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_RecordedWriteEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_RecordedWriteEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordedWriteEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RejectWritePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "write":
+		return ec.fieldContext_RejectWritePayload_write(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RejectWritePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RejectWritePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResolveCasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "case":
@@ -5349,6 +5750,16 @@ func (ec *executionContext) childFields_ResolveCasePayload(ctx context.Context, 
 		return ec.fieldContext_ResolveCasePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResolveCasePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResumeSystemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "system":
+		return ec.fieldContext_ResumeSystemPayload_system(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResumeSystemPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResumeSystemPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Retention(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5633,6 +6044,10 @@ func (ec *executionContext) childFields_System(ctx context.Context, field graphq
 		return ec.fieldContext_System_mode(ctx, field)
 	case "health":
 		return ec.fieldContext_System_health(ctx, field)
+	case "modeChanges":
+		return ec.fieldContext_System_modeChanges(ctx, field)
+	case "pauses":
+		return ec.fieldContext_System_pauses(ctx, field)
 	case "convergence":
 		return ec.fieldContext_System_convergence(ctx, field)
 	}
@@ -5663,6 +6078,10 @@ func (ec *executionContext) childFields_SystemHealth(ctx context.Context, field 
 		return ec.fieldContext_SystemHealth_problem(ctx, field)
 	case "needsReauth":
 		return ec.fieldContext_SystemHealth_needsReauth(ctx, field)
+	case "paused":
+		return ec.fieldContext_SystemHealth_paused(ctx, field)
+	case "recordedWrites":
+		return ec.fieldContext_SystemHealth_recordedWrites(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SystemHealth", field.Name)
 }

@@ -31,6 +31,9 @@ type Health struct {
 	Auth        map[string]store.AuthState
 	Cases       map[string]int64
 	Calls       map[string][]store.LastCall // newest first
+	Paused      map[string]int64            // what waits because of a pause
+	Pauses      map[string][]store.Pause    // in force
+	Recorded    map[string]int64            // requests of dry runs that wait
 }
 
 // Loaders are the loaders of one response. They are safe for concurrent use.
@@ -205,7 +208,7 @@ func New(db store.DB) *Loaders {
 // ReadHealth reads what the health of all systems is told from.
 func ReadHealth(ctx context.Context, db store.DB) (*Health, error) {
 	h := &Health{Projections: map[string]store.Backlog{}, Signals: map[string]store.Inbox{}, Auth: map[string]store.AuthState{},
-		Calls: map[string][]store.LastCall{}}
+		Calls: map[string][]store.LastCall{}, Paused: map[string]int64{}, Pauses: map[string][]store.Pause{}}
 	bs, err := store.Backlogs(ctx, db)
 	if err != nil {
 		return nil, err
@@ -238,6 +241,23 @@ func ReadHealth(ctx context.Context, db store.DB) (*Health, error) {
 	}
 	for _, c := range cs {
 		h.Calls[c.System] = append(h.Calls[c.System], c)
+	}
+	pw, err := store.CountPaused(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range pw {
+		h.Paused[w.System] += w.Waiting
+	}
+	ps, err := store.Pauses(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ps {
+		h.Pauses[p.System] = append(h.Pauses[p.System], p)
+	}
+	if h.Recorded, err = store.CountRecorded(ctx, db); err != nil {
+		return nil, err
 	}
 	h.Cases, err = store.OpenCasesBySystem(ctx, db)
 	return h, err

@@ -91,6 +91,22 @@ type AllocationInput struct {
 	Date graphql.Omittable[*string] `json:"date,omitempty,omitzero"`
 }
 
+// Which recorded writes are approved: `ids`, or all that a filter finds, but one of the two.
+type ApproveWritesInput struct {
+	// Their ids, at most 500.
+	Ids graphql.Omittable[[]string] `json:"ids,omitempty,omitzero"`
+	// All of these that wait; an empty filter means all.
+	Filter graphql.Omittable[*RecordedWriteFilter] `json:"filter,omitempty,omitzero"`
+}
+
+// The answer to `approveWrites`.
+type ApproveWritesPayload struct {
+	// The ids of those that were approved.
+	Approved []string `json:"approved"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What to archive.
 type ArchiveCustomerInput struct {
 	// The customer.
@@ -1137,6 +1153,22 @@ type LocationPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// One switch of a system's mode.
+type ModeChange struct {
+	// When it was in force everywhere.
+	At time.Time `json:"at"`
+	// Who switched it.
+	Actor string `json:"actor"`
+	// The mode before.
+	From SystemMode `json:"from"`
+	// The mode after.
+	To SystemMode `json:"to"`
+	// Why, in the person's own words, null if none were given.
+	Reason *string `json:"reason,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+}
+
 // An exact amount of money.
 type Money struct {
 	// The amount.
@@ -1333,6 +1365,48 @@ type PageInfo struct {
 	StartCursor *string `json:"startCursor,omitempty,omitzero"`
 	// Cursor of the last edge: pass it as `after` for the next page. Null if the page is empty.
 	EndCursor *string `json:"endCursor,omitempty,omitzero"`
+}
+
+// What a person holds back of a system.
+type Pause struct {
+	// The kind, null for all.
+	Kind *EntityKind `json:"kind,omitempty,omitzero"`
+	// Which way.
+	Direction PauseDirection `json:"direction"`
+	// Who paused it.
+	Actor string `json:"actor"`
+	// Why.
+	Reason string `json:"reason"`
+	// Since when.
+	Since time.Time `json:"since"`
+	// When it ends by itself, null if somebody has to resume it.
+	Until *time.Time `json:"until,omitempty,omitzero"`
+	// When it ended, null while it is in force.
+	EndedAt *time.Time `json:"endedAt,omitempty,omitzero"`
+	// Who ended it; `datum` if its time had come.
+	EndedBy *string `json:"endedBy,omitempty,omitzero"`
+}
+
+// What is to be paused.
+type PauseSystemInput struct {
+	// The system's name.
+	System string `json:"system"`
+	// The kind; all if absent.
+	Kind graphql.Omittable[*EntityKind] `json:"kind,omitempty,omitzero"`
+	// Which way; both if absent.
+	Direction graphql.Omittable[*PauseDirection] `json:"direction,omitempty,omitzero"`
+	// When it ends by itself; somebody has to resume it if absent.
+	Until graphql.Omittable[*time.Time] `json:"until,omitempty,omitzero"`
+	// Why, for whoever wonders why nothing moves.
+	Reason string `json:"reason"`
+}
+
+// The answer to `pauseSystem`.
+type PauseSystemPayload struct {
+	// The system as it now is, null if there is none.
+	System *System `json:"system,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Money received from a customer, or given back.
@@ -1685,6 +1759,8 @@ type Projection struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 	// EntityID is the entity's id.
 	EntityID string `json:"-"`
+	// Kind is the kind of the entity.
+	Kind domain.Kind `json:"-"`
 	// SystemName names the system.
 	SystemName string `json:"-"`
 }
@@ -1905,6 +1981,90 @@ type Record struct {
 
 func (Record) IsNode() {}
 
+// The exact request that a dry run would have sent first for a projection. What follows it depends on the vendor's answer.
+type RecordedWrite struct {
+	// Its id.
+	ID string `json:"id"`
+	// What became of it.
+	Status RecordedWriteStatus `json:"status"`
+	// Whether it makes a new record of the vendor or changes one.
+	Creates bool `json:"creates"`
+	// The vendor's id of the record, null if it makes one.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// The canonical fields that the whole write sets.
+	Values json.RawMessage `json:"values"`
+	// The method.
+	Method string `json:"method"`
+	// The path below the vendor's address, with the query.
+	Path string `json:"path"`
+	// The headers, less those that hold secrets.
+	Headers json.RawMessage `json:"headers"`
+	// The body, byte for byte.
+	Body string `json:"body"`
+	// When it was recorded.
+	RecordedAt time.Time `json:"recordedAt"`
+	// When it was approved or rejected.
+	DecidedAt *time.Time `json:"decidedAt,omitempty,omitzero"`
+	// By whom.
+	DecidedBy *string `json:"decidedBy,omitempty,omitzero"`
+	// When it was sent.
+	SentAt *time.Time `json:"sentAt,omitempty,omitzero"`
+	// Why it was rejected, replaced or lapsed, or recorded anew.
+	Note *string `json:"note,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// EntityID is the entity's id.
+	EntityID string `json:"-"`
+	// SystemName names the system.
+	SystemName string `json:"-"`
+}
+
+// A page of recorded writes.
+type RecordedWriteConnection struct {
+	// The writes with their cursors.
+	Edges []*RecordedWriteEdge `json:"edges"`
+	// The writes.
+	Nodes []*RecordedWrite `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A recorded write in a page.
+type RecordedWriteEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The write.
+	Node *RecordedWrite `json:"node"`
+}
+
+// Which recorded writes.
+type RecordedWriteFilter struct {
+	// Only of this system.
+	System graphql.Omittable[*string] `json:"system,omitempty,omitzero"`
+	// Only of this kind.
+	Kind graphql.Omittable[*EntityKind] `json:"kind,omitempty,omitzero"`
+	// Only of this entity.
+	EntityID graphql.Omittable[*string] `json:"entityId,omitempty,omitzero"`
+	// Only with these statuses; those that wait if absent.
+	Statuses graphql.Omittable[[]RecordedWriteStatus] `json:"statuses,omitempty,omitzero"`
+}
+
+// Which recorded write is rejected.
+type RejectWriteInput struct {
+	// Its id.
+	ID string `json:"id"`
+	// Why; it is shown wherever the write is missed.
+	Reason string `json:"reason"`
+}
+
+// The answer to `rejectWrite`.
+type RejectWritePayload struct {
+	// The write as it now is, null if there is none.
+	Write *RecordedWrite `json:"write,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The decision.
 type ResolveCaseInput struct {
 	// The case.
@@ -1923,6 +2083,24 @@ type ResolveCaseInput struct {
 type ResolveCasePayload struct {
 	// The case as it now is, null if there is none.
 	Case *Case `json:"case,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What is to be resumed.
+type ResumeSystemInput struct {
+	// The system's name.
+	System string `json:"system"`
+	// Only what was paused for this kind; everything if absent.
+	Kind graphql.Omittable[*EntityKind] `json:"kind,omitempty,omitzero"`
+	// Only this way; both if absent.
+	Direction graphql.Omittable[*PauseDirection] `json:"direction,omitempty,omitzero"`
+}
+
+// The answer to `resumeSystem`.
+type ResumeSystemPayload struct {
+	// The system as it now is, null if there is none.
+	System *System `json:"system,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -1983,6 +2161,8 @@ type SetSystemModeInput struct {
 	System string `json:"system"`
 	// The mode.
 	Mode SystemMode `json:"mode"`
+	// Why, for whoever reads `modeChanges`.
+	Reason graphql.Omittable[*string] `json:"reason,omitempty,omitzero"`
 }
 
 // The answer to `setSystemMode`.
@@ -2260,6 +2440,10 @@ type SystemHealth struct {
 	Problem *string `json:"problem,omitempty,omitzero"`
 	// Why the account must be authorised again, null if it need not be.
 	NeedsReauth *string `json:"needsReauth,omitempty,omitzero"`
+	// Signals and projections that wait because somebody has paused them; see `pauses` of the system.
+	Paused int `json:"paused"`
+	// Requests of a dry run that wait for approval.
+	RecordedWrites int `json:"recordedWrites"`
 }
 
 // A system's health changed.
@@ -3241,6 +3425,8 @@ const (
 	ErrorCodeUnauthentic ErrorCode = "UNAUTHENTIC"
 	// Of a projection: its system is in a dry run, so the write is recorded and not sent.
 	ErrorCodeDryRun ErrorCode = "DRY_RUN"
+	// Of a projection: a person has left it out, with a reason; a later change or a retry takes it up again.
+	ErrorCodeSkipped ErrorCode = "SKIPPED"
 	// Of a projection: it waits for other entities to be in its system.
 	ErrorCodeWaits ErrorCode = "WAITS"
 )
@@ -3261,12 +3447,13 @@ var AllErrorCode = []ErrorCode{
 	ErrorCodeNotReady,
 	ErrorCodeUnauthentic,
 	ErrorCodeDryRun,
+	ErrorCodeSkipped,
 	ErrorCodeWaits,
 }
 
 func (e ErrorCode) IsValid() bool {
 	switch e {
-	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeWaits:
+	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits:
 		return true
 	}
 	return false
@@ -3816,6 +4003,64 @@ func (e OthersEdits) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// Which way work goes.
+type PauseDirection string
+
+const (
+	// Read from the system.
+	PauseDirectionIn PauseDirection = "IN"
+	// Written to it.
+	PauseDirectionOut PauseDirection = "OUT"
+)
+
+var AllPauseDirection = []PauseDirection{
+	PauseDirectionIn,
+	PauseDirectionOut,
+}
+
+func (e PauseDirection) IsValid() bool {
+	switch e {
+	case PauseDirectionIn, PauseDirectionOut:
+		return true
+	}
+	return false
+}
+
+func (e PauseDirection) String() string {
+	return string(e)
+}
+
+func (e *PauseDirection) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PauseDirection(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PauseDirection", str)
+	}
+	return nil
+}
+
+func (e PauseDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PauseDirection) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PauseDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // Which way the money went.
 type PaymentDirection string
 
@@ -4264,6 +4509,76 @@ func (e QuoteStage) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// What became of the request of a dry run.
+type RecordedWriteStatus string
+
+const (
+	// It waits for approval, or for the mode live.
+	RecordedWriteStatusRecorded RecordedWriteStatus = "RECORDED"
+	// It is about to be sent, if it is still the same request.
+	RecordedWriteStatusApproved RecordedWriteStatus = "APPROVED"
+	// A person has rejected it.
+	RecordedWriteStatusRejected RecordedWriteStatus = "REJECTED"
+	// It was sent.
+	RecordedWriteStatusSent RecordedWriteStatus = "SENT"
+	// Another one was recorded in its place, because it would be another request by now.
+	RecordedWriteStatusReplaced RecordedWriteStatus = "REPLACED"
+	// It is not to be written any more, or was written in the usual way.
+	RecordedWriteStatusLapsed RecordedWriteStatus = "LAPSED"
+)
+
+var AllRecordedWriteStatus = []RecordedWriteStatus{
+	RecordedWriteStatusRecorded,
+	RecordedWriteStatusApproved,
+	RecordedWriteStatusRejected,
+	RecordedWriteStatusSent,
+	RecordedWriteStatusReplaced,
+	RecordedWriteStatusLapsed,
+}
+
+func (e RecordedWriteStatus) IsValid() bool {
+	switch e {
+	case RecordedWriteStatusRecorded, RecordedWriteStatusApproved, RecordedWriteStatusRejected, RecordedWriteStatusSent, RecordedWriteStatusReplaced, RecordedWriteStatusLapsed:
+		return true
+	}
+	return false
+}
+
+func (e RecordedWriteStatus) String() string {
+	return string(e)
+}
+
+func (e *RecordedWriteStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RecordedWriteStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RecordedWriteStatus", str)
+	}
+	return nil
+}
+
+func (e RecordedWriteStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RecordedWriteStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RecordedWriteStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What an API key may do. Each role includes those before it.
 type Role string
 
@@ -4474,6 +4789,8 @@ const (
 	SystemStateBehind SystemState = "BEHIND"
 	// The vendor does not answer, or answers with errors of its own; see `problem`.
 	SystemStateUnavailable SystemState = "UNAVAILABLE"
+	// Work waits because somebody has paused it.
+	SystemStatePaused SystemState = "PAUSED"
 	// The account must be authorised again; its work is parked.
 	SystemStateNeedsReauth SystemState = "NEEDS_REAUTH"
 	// Switched off.
@@ -4485,13 +4802,14 @@ var AllSystemState = []SystemState{
 	SystemStateAttention,
 	SystemStateBehind,
 	SystemStateUnavailable,
+	SystemStatePaused,
 	SystemStateNeedsReauth,
 	SystemStateOff,
 }
 
 func (e SystemState) IsValid() bool {
 	switch e {
-	case SystemStateOk, SystemStateAttention, SystemStateBehind, SystemStateUnavailable, SystemStateNeedsReauth, SystemStateOff:
+	case SystemStateOk, SystemStateAttention, SystemStateBehind, SystemStateUnavailable, SystemStatePaused, SystemStateNeedsReauth, SystemStateOff:
 		return true
 	}
 	return false

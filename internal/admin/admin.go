@@ -157,16 +157,8 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "list":
 		return a.systems(ctx)
-	case len(args) == 3 && args[0] == "mode":
-		m := store.Mode(args[2])
-		if !slices.Contains([]store.Mode{store.ModeOff, store.ModeObserve, store.ModeDryRun, store.ModeLive}, m) {
-			return invalid("a mode is off, observe, dry_run or live, not %q", args[2])
-		}
-		if err := a.Engine.SetMode(ctx, args[1], m, cause()); err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Out, "%s is %s\n", args[1], m)
-		return nil
+	case len(args) > 1 && args[0] == "mode":
+		return a.mode(ctx, args[1:])
 	case len(args) == 2 && args[0] == "sweep":
 		if _, err := store.SystemByName(ctx, a.Pool, args[1]); err != nil {
 			return err
@@ -204,7 +196,7 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 		a.connected(args[1], h)
 		return nil
 	default:
-		return invalid("usage: datum system list | authorise NAME FILE.json | connect NAME FILE.json | mode NAME off|observe|dry_run|live | sweep NAME | rewrap")
+		return invalid("usage: datum system list | authorise NAME FILE.json | connect NAME FILE.json | mode NAME [off|observe|dry_run|live] [--reason WHY] | sweep NAME | rewrap")
 	}
 }
 
