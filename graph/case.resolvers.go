@@ -26,6 +26,11 @@ func (r *caseResolver) OtherEntity(ctx context.Context, obj *model.Case) (model.
 	return ref[model.Entity](ctx, obj.OtherID)
 }
 
+func (r *caseResolver) Timeline(ctx context.Context, obj *model.Case) ([]*model.CaseEntry, error) {
+	es, err := loader.From(ctx).CaseEvents.Load(ctx, obj.ID)()
+	return each(es, caseEntry), err
+}
+
 func (r *caseEventResolver) Case(ctx context.Context, obj *model.CaseEvent) (*model.Case, error) {
 	return r.caseByID(ctx, obj.CaseID)
 }
@@ -38,6 +43,47 @@ func (r *mutationResolver) ResolveCase(ctx context.Context, input model.ResolveC
 	loader.From(ctx).Forget()
 	c, err := r.caseByID(ctx, input.ID)
 	return &model.ResolveCasePayload{Case: c, UserErrors: ues}, err
+}
+
+func (r *mutationResolver) ResolveCases(ctx context.Context, input model.ResolveCasesInput) (*model.ResolveCasesPayload, error) {
+	return r.decideMany(ctx, input)
+}
+
+func (r *mutationResolver) AssignCase(ctx context.Context, input model.AssignCaseInput) (*model.CasePayload, error) {
+	_, err := r.changes.AssignCase(ctx, input.ID, value(input.Assignee.Value()), cause(ctx))
+	return r.worked(ctx, input.ID, err)
+}
+
+func (r *mutationResolver) CommentCase(ctx context.Context, input model.CommentCaseInput) (*model.CasePayload, error) {
+	_, err := r.changes.CommentCase(ctx, input.ID, input.Text, cause(ctx))
+	return r.worked(ctx, input.ID, err)
+}
+
+func (r *mutationResolver) SnoozeCase(ctx context.Context, input model.SnoozeCaseInput) (*model.CasePayload, error) {
+	return r.worked(ctx, input.ID, r.snooze(ctx, input.ID, input.Until.Value()))
+}
+
+func (r *mutationResolver) RemoveCaseRule(ctx context.Context, input model.RemoveCaseRuleInput) (*model.RemoveCaseRulePayload, error) {
+	ues, err := userErrors(r.changes.RemoveCaseRule(ctx, input.ID, cause(ctx)))
+	if err != nil {
+		return nil, err
+	}
+	rule, err := r.ruleByID(ctx, input.ID)
+	return &model.RemoveCaseRulePayload{Rule: rule, UserErrors: ues}, err
+}
+
+func (r *queryResolver) CaseCounts(ctx context.Context, filter *model.CaseFilter) ([]*model.CaseCount, error) {
+	counts, err := store.CaseCounts(ctx, r.pool, caseFilter(filter))
+	return each(counts, caseCount), err
+}
+
+func (r *queryResolver) CaseRules(ctx context.Context, removed *bool) ([]*model.CaseRule, error) {
+	rules, err := store.CaseRules(ctx, r.pool, value(removed))
+	return each(rules, caseRule), err
+}
+
+func (r *queryResolver) PreviewCase(ctx context.Context, input model.ResolveCaseInput) (*model.CasePreview, error) {
+	return r.previewed(ctx, input)
 }
 
 func (r *queryResolver) Cases(ctx context.Context, first *int, after *string, filter *model.CaseFilter) (*model.CaseConnection, error) {

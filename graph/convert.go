@@ -105,6 +105,7 @@ func caseModel(c *store.Case) *model.Case {
 		Options: each(change.Offered(*c), caseOption(c)), EntityID: c.EntityID, OtherID: c.OtherID, System: text(c.System),
 		ExternalID: text(c.ExternalID), Field: text(string(c.Field)), CorrelationID: text(c.CorrelationID), OpenedAt: c.OpenedAt,
 		UpdatedAt: c.UpdatedAt, ClosedAt: c.ClosedAt, Resolution: text(c.Resolution), ResolvedBy: text(c.ResolvedBy),
+		Assignee: text(c.Assignee), SnoozedUntil: c.SnoozedUntil, RuleID: text(c.RuleID),
 	}
 }
 

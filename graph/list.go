@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -45,12 +44,7 @@ func (r *Resolver) cases(ctx context.Context, first *int, after *string, filter 
 	if err != nil {
 		return nil, err
 	}
-	f := store.CaseFilter{Status: "open"}
-	if filter != nil {
-		f = store.CaseFilter{Status: lower(filter.Status.Value()), Kind: lower(filter.Kind.Value()),
-			EntityID: cmp.Or(value(filter.EntityID.Value()), value(filter.CustomerID.Value())), System: value(filter.System.Value())}
-	}
-	cs, err := store.ListCases(ctx, r.pool, f, before, from[1], n+1)
+	cs, err := store.ListCases(ctx, r.pool, awake(filter), before, from[1], n+1)
 	if err != nil {
 		return nil, err
 	}

@@ -76,6 +76,11 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := store.LapseOvertaken(ctx, e.pool); err != nil {
 		return err
 	}
+	if n, err := store.WakeCases(ctx, e.pool, time.Time{}); err != nil {
+		return err
+	} else if n > 0 {
+		e.applier.Ring()
+	}
 	return e.wakeStranded(ctx)
 }
 

@@ -65,6 +65,7 @@ func choicesOf(kind string) []Choice {
 			{Name: ChoicePin, Value: true, do: (*run).correct, Effect: func(c store.Case) string {
 				return fmt.Sprintf("%s becomes the value you give: it is written to %s, which owns it, and to every system that carries it", c.Field, c.Detail.Owner)
 			}},
+			ignore("nothing is written, each keeps its own value; it is asked again when theirs becomes another one"),
 		}
 	case store.CaseDuplicate:
 		return []Choice{
@@ -150,6 +151,12 @@ type Decision struct {
 	// TargetID is the entity meant, for choices that need one. Of two entities that are the same it is the one that stays;
 	// "" is the older one.
 	TargetID string
+	// Comment is why, for the case's timeline.
+	Comment string
+	// Always makes a rule of the decision to ignore: cases of the same kind, system and field whose value or words are like
+	// Pattern (* stands for anything, "" is any) are answered in the same way from now on.
+	Always  bool
+	Pattern string
 	Cause
 }
 
@@ -194,7 +201,16 @@ func (r *run) decide(d Decision) error {
 	case choice.Target && d.TargetID == "":
 		return domain.Errorf(domain.Invalid, "%s needs the id of the %s that is meant", d.Choice, strings.ToLower(string(c.EntityKind)))
 	}
-	store.QueueCaseEnd(r.batch, c.ID, "resolved", d.Choice, d.Actor)
+	if d.Always {
+		if err := r.remember(c, d); err != nil {
+			return err
+		}
+	}
+	note := d.Choice
+	if d.Comment != "" {
+		note += ": " + d.Comment
+	}
+	store.QueueCaseAnswer(r.batch, c.ID, "resolved", d.Choice, d.Actor, note, d.CorrelationID)
 	store.QueueEvent(r.batch, store.TopicCase, c.EntityID, c.System, c.ID, d.CorrelationID)
 	return offered[i].do(r, c, d)
 }

@@ -174,6 +174,11 @@ type run struct {
 	cause Cause
 	wakes []Wake
 	moved []string // entities whose golden values have changed, of kinds that flows follow
+
+	// For a preview: golden values that have changed, entities that are new, and those that are part of another one now.
+	golden []GoldenChange
+	made   []string
+	merged map[string]string
 }
 
 // transact runs f in a transaction, flushes what it queued, wakes the workers and rings the feed.

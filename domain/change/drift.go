@@ -27,7 +27,7 @@ func (r *run) drift(old, cur *store.Record) error {
 		if open != nil || ignored {
 			continue
 		}
-		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDrift, EntityKind: cur.Kind, System: cur.System, ExternalID: cur.ExternalID,
+		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDrift, EntityKind: cur.Kind, System: cur.System, ExternalID: cur.ExternalID, Field: domain.Field(path),
 			DedupeKey: key, CorrelationID: r.cause.CorrelationID, Title: fmt.Sprintf("%s has something new: %s", cur.System, path),
 			Detail: store.CaseDetail{Message: fmt.Sprintf("the %s of %s carries %s, which the mapping does not know; it is kept with the record %s and goes nowhere else", cur.Kind, cur.System, path, cur.ExternalID),
 				Next: "ignore it, or have it mapped: `datum mapping` prints what is known"}}

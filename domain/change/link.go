@@ -77,7 +77,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 		c := store.Case{ID: domain.NewID("case"), Kind: store.CaseUnlinked, EntityKind: cur.Kind, System: in.System,
 			ExternalID: cur.ExternalID, CorrelationID: in.CorrelationID, DedupeKey: key,
 			Title: fmt.Sprintf("%s has a %s that is nobody's yet: %s", in.System, strings.ToLower(string(cur.Kind)), NameOf(cur.Values)),
-			Detail: store.CaseDetail{Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same %s", in.System, cur.Kind, knownBy(cur.Kind)),
+			Detail: store.CaseDetail{Theirs: domain.TextValue(NameOf(cur.Values)), Message: fmt.Sprintf("the policy does not let %s create a %s, and no existing one has the same %s", in.System, cur.Kind, knownBy(cur.Kind)),
 				Next: "create it from this record, or ignore it; it is linked by itself once it shares " + knownBy(cur.Kind) + " with one"}}
 		store.QueueCase(r.batch, c)
 		store.QueueEvent(r.batch, store.TopicCase, "", in.System, c.ID, in.CorrelationID)
@@ -302,6 +302,10 @@ func (r *run) mergeEntities(loser, survivor, note string) error {
 	r.history(&states[a].Entity, store.History{Action: store.ActionMerged, Note: note + "; now part of " + b})
 	store.QueueCaseMove(r.batch, a, b)
 	store.QueueMerge(r.batch, kind, a, b)
+	if r.merged == nil {
+		r.merged = map[string]string{}
+	}
+	r.merged[a] = b
 	store.QueueEvent(r.batch, store.TopicEntity, a, "", b, r.cause.CorrelationID)
 	return r.flush()
 }

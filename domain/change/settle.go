@@ -65,7 +65,9 @@ func (s *settlement) settle() (linkResult, error) {
 	if err := s.updateGolden(); err != nil {
 		return linkResult{}, err
 	}
-	s.judge()
+	if err := s.judge(); err != nil {
+		return linkResult{}, err
+	}
 	if err := s.cases(); err != nil {
 		return linkResult{}, err
 	}
@@ -244,8 +246,12 @@ func (s *settlement) updateGolden() error {
 	if s.created {
 		s.history(e, store.History{Action: store.ActionCreated})
 	}
+	if s.created {
+		s.made = append(s.made, e.ID)
+	}
 	for _, f := range changes {
 		g := s.res.Fields[f]
+		s.run.golden = append(s.run.golden, GoldenChange{EntityID: e.ID, Name: NameOf(s.golden), Field: f, From: e.Golden[f], To: g.Value})
 		s.history(e, store.History{Action: store.ActionSet, Field: f, Old: e.Golden[f], New: g.Value, System: g.System,
 			ExternalID: g.ExternalID, Why: string(g.Why), Owner: g.Owner})
 	}
@@ -269,7 +275,7 @@ func (s *settlement) updateGolden() error {
 
 // judge compares every record with golden, field by field: a value that its system changed itself, without owning the
 // field, is restored, proposed or kept as the policy says.
-func (s *settlement) judge() {
+func (s *settlement) judge() error {
 	for _, rec := range s.st.Records {
 		if rec.Deleted {
 			continue
@@ -283,16 +289,19 @@ func (s *settlement) judge() {
 		fit := s.carrier.Fit(s.systems[rec.System], s.kp.Kind, s.golden)
 		before := rec.Clone()
 		for _, f := range rec.Values.Fields() {
-			s.judgeField(rec, f, fit[f], native, rec == prim, writable[f])
+			if err := s.judgeField(rec, f, fit[f], native, rec == prim, writable[f]); err != nil {
+				return err
+			}
 		}
 		if !maps.Equal(before.Confirmed, rec.Confirmed) || !maps.Equal(before.Held, rec.Held) || !maps.Equal(before.Echo, rec.Echo) {
 			s.dirty[rec] = true
 		}
 	}
+	return nil
 }
 
 // judgeField compares one field with golden as far as the system can hold it.
-func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Value, native, primary, writable bool) {
+func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Value, native, primary, writable bool) error {
 	theirs, g := rec.Values[f], s.res.Fields[f]
 	if equal(theirs, g.Value) || equal(theirs, fit) {
 		delete(rec.Held, f)
@@ -303,26 +312,26 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		} else {
 			rec.Confirmed[f], rec.Echo[f] = theirs, true
 		}
-		return
+		return nil
 	}
 	if s.ours(rec, f) {
 		// Seen before or after its outcome was known, or as the vendor has changed it: not somebody's edit.
 		rec.Confirmed[f], rec.Echo[f] = theirs, true
 		delete(rec.Held, f)
-		return
+		return nil
 	}
 	if rec == s.touched && s.changed[f] && g.Owner == rec.System && g.Why == ownership.ByPin && primary {
 		s.history(&s.st.Entity, store.History{Action: store.ActionRestored, Field: f, Old: theirs, New: g.Value, System: rec.System, ExternalID: rec.ExternalID,
 			Owner: g.Owner, Why: string(g.Why), Note: "a decision that " + rec.System + " has not confirmed yet is written over it: " + s.st.Pins[f].Reason})
 	}
 	if native || !primary || g.Owner == rec.System {
-		return
+		return nil
 	}
 	if g.Why == ownership.ByPin && !(rec == s.touched && s.changed[f]) {
 		// A person has decided, knowing what is there: it is overwritten and no edit any more.
 		rec.Confirmed[f] = theirs
 		delete(rec.Held, f)
-		return
+		return nil
 	}
 	confirmed, known := rec.Confirmed[f]
 	edited := known && !equal(theirs, confirmed) || !known && !theirs.Empty()
@@ -332,7 +341,7 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	}
 	if !edited {
 		delete(rec.Held, f) // taken back
-		return
+		return nil
 	}
 	rule := s.kp.Rule(f, s.res.Stage)
 	others := rule.Others
@@ -353,8 +362,9 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		s.history(&s.st.Entity, h)
 	}
 	if others == ownership.Propose {
-		s.openConflict(rec.System, rec.ExternalID, f, theirs, g)
+		return s.openConflict(rec.System, rec.ExternalID, f, theirs, g)
 	}
+	return nil
 }
 
 func (s *settlement) fitOne(system string, f domain.Field, v domain.Value) domain.Value {

@@ -17,19 +17,22 @@ func conflictKey(entity, system string, f domain.Field) string {
 // proposal reports whether a conflict is an edit through the API rather than a record.
 func proposal(c store.Case) bool { return strings.HasPrefix(c.ExternalID, "proposal:") }
 
-func (s *settlement) openConflict(system, externalID string, f domain.Field, theirs domain.Value, g ownership.Golden) string {
+func (s *settlement) openConflict(system, externalID string, f domain.Field, theirs domain.Value, g ownership.Golden) error {
 	key := conflictKey(s.st.Entity.ID, system, f)
 	for i, c := range s.st.Cases {
 		if c.DedupeKey == key {
 			if c.Detail.Theirs == theirs && equal(c.Detail.Ours, g.Value) {
-				return c.ID
+				return nil
 			}
 			s.st.Cases[i].Detail.Theirs, s.st.Cases[i].Detail.Ours = theirs, g.Value
 			c.Detail.Theirs, c.Detail.Ours = theirs, g.Value
 			store.QueueCase(s.batch, c)
 			store.QueueEvent(s.batch, store.TopicCase, s.st.Entity.ID, system, c.ID, s.cause.CorrelationID)
-			return c.ID
+			return nil
 		}
+	}
+	if ignored, err := store.CaseIgnored(s.ctx, s.tx, key, theirs); err != nil || ignored {
+		return err
 	}
 	name := NameOf(s.golden)
 	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseConflict, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: system,
@@ -42,7 +45,7 @@ func (s *settlement) openConflict(system, externalID string, f domain.Field, the
 	store.QueueEvent(s.batch, store.TopicCase, c.EntityID, system, c.ID, s.cause.CorrelationID)
 	s.st.Cases = append(s.st.Cases, c)
 	s.out.Cases = append(s.out.Cases, c.ID)
-	return c.ID
+	return nil
 }
 
 func (s *settlement) refusedCase(p *store.Projection) {

@@ -54,7 +54,8 @@ type world struct {
 	bell   *bell
 	shelf  shelf
 	policy int64
-	clock  int // of vendors: each change there is a second later
+	expect []change.WriteAhead // what the last preview said would be written
+	clock  int                 // of vendors: each change there is a second later
 }
 
 func newWorld(t testing.TB, policy string) *world {
@@ -69,7 +70,7 @@ func (w *world) begin(tb rapid.TB, policy string) {
 	tb.Helper()
 	w.tb = tb
 	b := &pgx.Batch{}
-	for _, table := range []string{"feed", "history", "cases", "projections", "pins", "match_keys", "match_locks", "record_aliases", "records",
+	for _, table := range []string{"feed", "history", "cases", "case_events", "case_rules", "projections", "pins", "match_keys", "match_locks", "record_aliases", "records",
 		"customer_contacts", "customers", "entities", "idempotency", "policies", "cursors"} {
 		b.Queue("DELETE FROM " + table)
 	}

@@ -32,6 +32,20 @@ type Case struct {
 	ClosedAt      *time.Time
 	Resolution    string
 	ResolvedBy    string
+	Assignee      string     // whose it is; "" is nobody's yet
+	SnoozedUntil  *time.Time // it rests until then
+	RuleID        string     // the rule that has answered it, "" if a person did
+}
+
+// Subject is what a rule's pattern is compared with: their value, else what is wrong.
+func (c Case) Subject() string {
+	if c.Detail.Theirs.Empty() {
+		return c.Detail.Message
+	}
+	if s := c.Detail.Theirs.Text(); s != "" {
+		return s
+	}
+	return string(c.Detail.Theirs)
 }
 
 // CaseDetail is the evidence of a case.
@@ -62,23 +76,48 @@ const (
 )
 
 const caseColumns = `id, kind, status, entity_kind, coalesce(entity_id, '') AS entity_id, coalesce(other_id, '') AS other_id, system, external_id, field,
-	title, detail, choices, dedupe_key, correlation_id, opened_at, updated_at, closed_at, resolution, resolved_by`
+	title, detail, choices, dedupe_key, correlation_id, opened_at, updated_at, closed_at, resolution, resolved_by,
+	assignee, snoozed_until, rule_id`
 
-// QueueCase opens a case or, if one with the same dedupe key is open, refreshes it.
+// QueueCase opens a case or, if one with the same dedupe key is open, refreshes it. One that a rule answers is resolved at once.
 func QueueCase(b *pgx.Batch, c Case) {
 	b.Queue(`-- name: QueueCase
-		INSERT INTO cases (id, kind, entity_kind, entity_id, other_id, system, external_id, field, title, detail, choices, dedupe_key, correlation_id)
-		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), $6, $7, $8, $9, $10, $11, $12, $13)
-		ON CONFLICT (dedupe_key) WHERE status = 'open' DO UPDATE SET title = excluded.title, detail = excluded.detail,
-			choices = excluded.choices, updated_at = now()`,
-		c.ID, c.Kind, c.EntityKind, c.EntityID, c.OtherID, c.System, c.ExternalID, c.Field, c.Title, c.Detail, orEmpty(c.Choices), c.DedupeKey, c.CorrelationID)
+		WITH rule AS (
+			SELECT id FROM case_rules WHERE removed_at IS NULL AND kind = $2::text AND system IN ('', $6::text) AND entity_kind IN ('', $3::text) AND field IN ('', $8::text)
+				AND (pattern = '' OR $14::text LIKE replace(replace(replace(replace(pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+				AND NOT EXISTS (SELECT FROM cases WHERE dedupe_key = $12::text AND status = 'open')
+			ORDER BY id LIMIT 1
+		), put AS (
+			INSERT INTO cases (id, kind, entity_kind, entity_id, other_id, system, external_id, field, title, detail, choices, dedupe_key, correlation_id,
+				status, closed_at, resolution, resolved_by, rule_id)
+			SELECT $1::text, $2::text, $3::text, nullif($4::text, ''), nullif($5::text, ''), $6::text, $7::text, $8::text, $9::text, $10::jsonb, $11::text[], $12::text, $13::text,
+				CASE WHEN r.id IS NULL THEN 'open' ELSE 'resolved' END, CASE WHEN r.id IS NOT NULL THEN now() END,
+				CASE WHEN r.id IS NULL THEN '' ELSE 'ignore' END, CASE WHEN r.id IS NULL THEN '' ELSE 'rule ' || r.id END, coalesce(r.id, '')
+			FROM (SELECT 1) one LEFT JOIN rule r ON true
+			ON CONFLICT (dedupe_key) WHERE status = 'open' DO UPDATE SET title = excluded.title, detail = excluded.detail,
+				choices = excluded.choices, updated_at = now()
+				WHERE cases.title <> excluded.title OR cases.detail <> excluded.detail OR cases.choices <> excluded.choices
+			RETURNING id, opened_at = updated_at AS fresh, rule_id
+		)
+		INSERT INTO case_events (case_id, action, actor, note, correlation_id)
+		SELECT id, CASE WHEN fresh THEN 'opened' ELSE 'changed' END, 'datum', $9::text, $13::text FROM put
+		UNION ALL SELECT id, 'resolved', 'rule ' || rule_id, 'ignored, as the rule says', $13::text FROM put WHERE rule_id <> ''`,
+		c.ID, c.Kind, c.EntityKind, c.EntityID, c.OtherID, c.System, c.ExternalID, c.Field, c.Title, c.Detail, orEmpty(c.Choices), c.DedupeKey, c.CorrelationID, c.Subject())
 }
 
 // QueueCaseEnd ends an open case: status resolved by a person, or closed because the world moved on.
 func QueueCaseEnd(b *pgx.Batch, id, status, resolution, by string) {
-	b.Queue(`-- name: QueueCaseEnd
-		UPDATE cases SET status = $2, resolution = $3, resolved_by = $4, closed_at = now(), updated_at = now() WHERE id = $1 AND status = 'open'`,
-		id, status, resolution, by)
+	QueueCaseAnswer(b, id, status, resolution, by, resolution, "")
+}
+
+// QueueCaseAnswer is QueueCaseEnd with more for the timeline to say.
+func QueueCaseAnswer(b *pgx.Batch, id, status, resolution, by, note, correlationID string) {
+	b.Queue(`-- name: QueueCaseAnswer
+		WITH ended AS (
+			UPDATE cases SET status = $2::text, resolution = $3, resolved_by = $4::text, closed_at = now(), updated_at = now(), snoozed_until = NULL
+			WHERE id = $1 AND status = 'open' RETURNING id)
+		INSERT INTO case_events (case_id, action, actor, note, correlation_id) SELECT id, $2::text, $4::text, $5, $6 FROM ended`,
+		id, status, resolution, by, note, correlationID)
 }
 
 // QueueCaseMove re-points the open cases of a merged entity to the survivor, and closes those between the two.
@@ -151,19 +190,61 @@ func OpenCaseByKey(ctx context.Context, db DB, dedupeKey string) (*Case, error) 
 // CaseFilter narrows a list of cases. Zero fields do not narrow.
 type CaseFilter struct {
 	Status, Kind, EntityID, System string
+	Kinds                          []string
+	Field                          domain.Field
+	EntityKind                     domain.Kind
+	Assignee                       *string // "" is nobody
+	Snoozed                        *bool   // rests, or does not
+	OpenedBefore, OpenedSince      *time.Time
+	RuleID                         string
+	Now                            time.Time // for Snoozed; zero is the database's clock
+}
+
+const caseFilter = `(@status = '' OR status = @status) AND (@kind = '' OR kind = @kind) AND (@entity = '' OR entity_id = @entity OR other_id = @entity)
+	AND (@system = '' OR system = @system) AND (@kinds::text[] IS NULL OR kind = ANY(@kinds)) AND (@field = '' OR field = @field)
+	AND (@entityKind = '' OR entity_kind = @entityKind) AND (@assignee::text IS NULL OR assignee = @assignee)
+	AND (@snoozed::boolean IS NULL OR @snoozed = coalesce(snoozed_until > coalesce(@now::timestamptz, now()), false))
+	AND (@before::timestamptz IS NULL OR opened_at < @before) AND (@since::timestamptz IS NULL OR opened_at >= @since) AND (@rule = '' OR rule_id = @rule)`
+
+func (f CaseFilter) args() pgx.StrictNamedArgs {
+	var now *time.Time
+	if !f.Now.IsZero() {
+		now = &f.Now
+	}
+	return pgx.StrictNamedArgs{"status": f.Status, "kind": f.Kind, "entity": f.EntityID, "system": f.System, "kinds": f.Kinds, "field": f.Field,
+		"entityKind": f.EntityKind, "assignee": f.Assignee, "snoozed": f.Snoozed, "now": now, "before": f.OpenedBefore, "since": f.OpenedSince, "rule": f.RuleID}
 }
 
 // ListCases returns cases, newest first, before the cursor (opened_at, id) of the last one of the page before.
 func ListCases(ctx context.Context, db DB, f CaseFilter, beforeAt *time.Time, beforeID string, limit int) ([]Case, error) {
+	args := f.args()
+	args["at"], args["id"], args["limit"] = beforeAt, beforeID, limit
 	rows, err := db.Query(ctx, `-- name: ListCases
-		SELECT `+caseColumns+` FROM cases
-		WHERE ($1 = '' OR status = $1) AND ($2 = '' OR kind = $2) AND ($3 = '' OR entity_id = $3 OR other_id = $3) AND ($4 = '' OR system = $4)
-			AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6))
-		ORDER BY opened_at DESC, id DESC LIMIT $7`, f.Status, f.Kind, f.EntityID, f.System, beforeAt, beforeID, limit)
+		SELECT `+caseColumns+` FROM cases WHERE `+caseFilter+` AND (@at::timestamptz IS NULL OR (opened_at, id) < (@at, @id))
+		ORDER BY opened_at DESC, id DESC LIMIT @limit`, args)
 	if err != nil {
 		return nil, fmt.Errorf("store.ListCases: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Case])
+}
+
+// CaseCount is how many cases of a kind match a filter.
+type CaseCount struct {
+	Kind    string
+	Count   int
+	Snoozed int       // of them, those that rest
+	Oldest  time.Time // when the oldest was opened
+}
+
+// CaseCounts counts cases by kind.
+func CaseCounts(ctx context.Context, db DB, f CaseFilter) ([]CaseCount, error) {
+	rows, err := db.Query(ctx, `-- name: CaseCounts
+		SELECT kind, count(*)::integer AS count, count(*) FILTER (WHERE snoozed_until > coalesce(@now::timestamptz, now()))::integer AS snoozed, min(opened_at) AS oldest
+		FROM cases WHERE `+caseFilter+` GROUP BY kind ORDER BY kind`, f.args())
+	if err != nil {
+		return nil, fmt.Errorf("store.CaseCounts: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[CaseCount])
 }
 
 // CasesOf returns the open cases of the entities.

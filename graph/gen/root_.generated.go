@@ -88,7 +88,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AllocationInput", ec.unmarshalInputAllocationInput),
 			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
+			graphql.NewInputUnmarshaler("AssignCaseInput", ec.unmarshalInputAssignCaseInput),
 			graphql.NewInputUnmarshaler("CaseFilter", ec.unmarshalInputCaseFilter),
+			graphql.NewInputUnmarshaler("CommentCaseInput", ec.unmarshalInputCommentCaseInput),
 			graphql.NewInputUnmarshaler("ContactInput", ec.unmarshalInputContactInput),
 			graphql.NewInputUnmarshaler("CreateCreditNoteInput", ec.unmarshalInputCreateCreditNoteInput),
 			graphql.NewInputUnmarshaler("CreateCustomerInput", ec.unmarshalInputCreateCustomerInput),
@@ -125,11 +127,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("QuoteInput", ec.unmarshalInputQuoteInput),
 			graphql.NewInputUnmarshaler("RecordedWriteFilter", ec.unmarshalInputRecordedWriteFilter),
 			graphql.NewInputUnmarshaler("RejectWriteInput", ec.unmarshalInputRejectWriteInput),
+			graphql.NewInputUnmarshaler("RememberInput", ec.unmarshalInputRememberInput),
+			graphql.NewInputUnmarshaler("RemoveCaseRuleInput", ec.unmarshalInputRemoveCaseRuleInput),
 			graphql.NewInputUnmarshaler("ResolveCaseInput", ec.unmarshalInputResolveCaseInput),
+			graphql.NewInputUnmarshaler("ResolveCasesInput", ec.unmarshalInputResolveCasesInput),
 			graphql.NewInputUnmarshaler("ResumeSystemInput", ec.unmarshalInputResumeSystemInput),
 			graphql.NewInputUnmarshaler("RetryProjectionInput", ec.unmarshalInputRetryProjectionInput),
 			graphql.NewInputUnmarshaler("SetRetentionInput", ec.unmarshalInputSetRetentionInput),
 			graphql.NewInputUnmarshaler("SetSystemModeInput", ec.unmarshalInputSetSystemModeInput),
+			graphql.NewInputUnmarshaler("SnoozeCaseInput", ec.unmarshalInputSnoozeCaseInput),
 			graphql.NewInputUnmarshaler("StepInput", ec.unmarshalInputStepInput),
 			graphql.NewInputUnmarshaler("StockLevelFilter", ec.unmarshalInputStockLevelFilter),
 			graphql.NewInputUnmarshaler("StockLevelInput", ec.unmarshalInputStockLevelInput),
@@ -471,11 +477,33 @@ type Viewer {
     "Which cases; the open ones if absent."
     filter: CaseFilter
   ): CaseConnection!
+  "How many cases there are, by kind."
+  caseCounts(
+    "Which cases; the open ones if absent, with those that rest."
+    filter: CaseFilter
+  ): [CaseCount!]!
+  "What is ignored by rule, newest first."
+  caseRules(
+    "With the rules that no longer hold."
+    removed: Boolean = false
+  ): [CaseRule!]!
+  "What a decision would do, worked out by really making it and taking everything back."
+  previewCase("The decision." input: ResolveCaseInput!): CasePreview! @requires(role: OPERATOR)
 }
 
 extend type Mutation {
   "Decides an open case. Deciding it again in the same way changes nothing."
   resolveCase("The decision." input: ResolveCaseInput!): ResolveCasePayload! @requires(role: OPERATOR)
+  "Decides several open cases in the same way, each by itself, and says what became of each."
+  resolveCases("The decision." input: ResolveCasesInput!): ResolveCasesPayload! @requires(role: OPERATOR)
+  "Gives an open case to a person."
+  assignCase("Whose it is." input: AssignCaseInput!): CasePayload! @requires(role: OPERATOR)
+  "Says something about a case."
+  commentCase("What to say." input: CommentCaseInput!): CasePayload! @requires(role: OPERATOR)
+  "Lets an open case rest until a time. It comes back by itself."
+  snoozeCase("Until when." input: SnoozeCaseInput!): CasePayload! @requires(role: OPERATOR)
+  "Ends a rule. What it has answered is asked again when it is next seen."
+  removeCaseRule("Which rule." input: RemoveCaseRuleInput!): RemoveCaseRulePayload! @requires(role: OPERATOR)
 }
 
 extend type Subscription {
@@ -536,6 +564,138 @@ type Case implements Node {
   resolution: String
   "Who decided."
   resolvedBy: String
+  "Whose it is, null if nobody's yet."
+  assignee: String
+  "It rests until then."
+  snoozedUntil: Time
+  "The rule that has answered it, null if a person did."
+  ruleId: ID
+  "Everything that was done with it, oldest first."
+  timeline: [CaseEntry!]!
+}
+
+"One thing that was done with a case."
+type CaseEntry {
+  "When."
+  at: Time!
+  "What: ` + "`" + `opened` + "`" + `, ` + "`" + `changed` + "`" + `, ` + "`" + `assigned` + "`" + `, ` + "`" + `commented` + "`" + `, ` + "`" + `snoozed` + "`" + `, ` + "`" + `woke` + "`" + `, ` + "`" + `resolved` + "`" + ` or ` + "`" + `closed` + "`" + `."
+  action: String!
+  "Who: a person by the name of the API key, a rule, or ` + "`" + `datum` + "`" + `."
+  actor: String
+  "What was said, or decided."
+  note: String
+  "Ties together everything one cause led to."
+  correlationId: String
+}
+
+"How many cases of a kind there are."
+type CaseCount {
+  "The kind."
+  kind: CaseKind!
+  "How many, with those that rest."
+  count: Int!
+  "How many of them rest."
+  snoozed: Int!
+  "When the oldest was opened."
+  oldest: Time!
+}
+
+"A person's word that cases like one are to be ignored from now on."
+type CaseRule {
+  "Pass it to ` + "`" + `removeCaseRule` + "`" + `, or to the filter of ` + "`" + `cases` + "`" + ` for what it has answered."
+  id: ID!
+  "What it does, in words."
+  text: String!
+  "Cases of this kind."
+  kind: CaseKind!
+  "That concern this system; null is any."
+  system: String
+  "That concern entities of this kind; null is any."
+  entityKind: String
+  "That concern this field; null is any."
+  field: String
+  "Whose value or words are like this, * stands for anything; null is any."
+  pattern: String
+  "Why."
+  note: String
+  "Who made it."
+  createdBy: String!
+  "When."
+  createdAt: Time!
+  "Who ended it, null if it holds."
+  removedBy: String
+  "When."
+  removedAt: Time
+  "How many cases it has answered."
+  used: Int!
+  "When it last did."
+  lastUsed: Time
+}
+
+"What a decision would do."
+type CasePreview {
+  "Golden values that would change."
+  golden: [GoldenAhead!]!
+  "Writes to vendors that would follow at once."
+  writes: [WriteAhead!]!
+  "Entities that would become part of another one."
+  merges: [MergeAhead!]!
+  "Cases that would open."
+  opens: [CaseAhead!]!
+  "Open cases that would end, with the case itself."
+  ends: [CaseAhead!]!
+  "Why the decision would be refused; then the lists are empty."
+  userErrors: [UserError!]!
+}
+
+"A golden value that would change."
+type GoldenAhead {
+  "The entity; null if it would be new."
+  entityId: ID
+  "What people call it."
+  name: String!
+  "The field."
+  field: String!
+  "What it is."
+  from: JSON
+  "What it would be."
+  to: JSON
+}
+
+"A write to a vendor that would follow."
+type WriteAhead {
+  "The system."
+  system: String!
+  "What it may do: in any other mode than LIVE the write is not sent."
+  mode: SystemMode!
+  "The kind of entity."
+  kind: String!
+  "The entity; null if it would be new."
+  entityId: ID
+  "What people call it."
+  name: String!
+  "The vendor's object; null if it would be created."
+  externalId: String
+  "What would be set, by field."
+  values: JSON!
+}
+
+"An entity that would become part of another one."
+type MergeAhead {
+  "This one."
+  from: ID!
+  "Of that one."
+  into: ID!
+}
+
+"A case that would open or end."
+type CaseAhead {
+  "The case; null if it would be new."
+  id: ID
+  "Its kind."
+  kind: CaseKind!
+  "Its title."
+  title: String!
 }
 
 "An answer that a case can be given."
@@ -592,8 +752,24 @@ input CaseFilter {
   status: CaseStatus = OPEN
   "Of this kind."
   kind: CaseKind
+  "Of one of these kinds."
+  kinds: [CaseKind!]
   "That concern this system."
   system: String
+  "That concern this field."
+  field: String
+  "That concern entities of this kind, such as ` + "`" + `Customer` + "`" + `."
+  entityKind: String
+  "Whose they are; \"\" is nobody's."
+  assignee: String
+  "Those that rest, or those that do not. In ` + "`" + `cases` + "`" + `, open ones that rest are left out unless this is given; null is both."
+  snoozed: Boolean
+  "Opened before."
+  openedBefore: Time
+  "Opened at or after."
+  openedSince: Time
+  "Answered by this rule."
+  ruleId: ID
   "That concern this customer."
   customerId: ID
   "That concern this entity."
@@ -630,6 +806,104 @@ input ResolveCaseInput {
   value: JSON
   "The entity meant, for ` + "`" + `link` + "`" + `. For ` + "`" + `same` + "`" + ` it is the one of the two that stays, the older one if absent."
   targetId: ID
+  "Why, for the timeline."
+  comment: String
+  "With ` + "`" + `ignore` + "`" + `: cases like this one are ignored from now on."
+  remember: RememberInput
+}
+
+"Makes a rule of a decision: cases of the same kind, system, kind of entity and field."
+input RememberInput {
+  "Only those whose value or words are like this; * stands for anything. Needed where a case concerns no single field."
+  pattern: String
+}
+
+"A decision about several cases. Give ` + "`" + `ids` + "`" + `, or ` + "`" + `filter` + "`" + ` and ` + "`" + `expectedCount` + "`" + `."
+input ResolveCasesInput {
+  "The cases, at most 500."
+  ids: [ID!]
+  "All open cases that match, at most 500."
+  filter: CaseFilter
+  "How many you have seen to match the filter. If it is another number nothing is decided."
+  expectedCount: Int
+  "One of the ` + "`" + `choices` + "`" + ` that they have."
+  choice: String!
+  "The field that gets the value, where a case concerns several."
+  field: String
+  "The value, for a choice that needs one; null clears the field."
+  value: JSON
+  "Why, for the timeline."
+  comment: String
+  "With ` + "`" + `ignore` + "`" + `: cases like the first one are ignored from now on."
+  remember: RememberInput
+}
+
+"What became of one case of several."
+type CaseOutcome {
+  "The case."
+  id: ID!
+  "It was decided as asked."
+  decided: Boolean!
+  "Why it was not."
+  error: UserError
+}
+
+"The answer to ` + "`" + `resolveCases` + "`" + `."
+type ResolveCasesPayload {
+  "One for each case, in the order of the cases; empty if nothing was tried."
+  outcomes: [CaseOutcome!]!
+  "How many were decided."
+  decided: Int!
+  "How many were not."
+  failed: Int!
+  "Why nothing was tried."
+  userErrors: [UserError!]!
+}
+
+"Whose a case is."
+input AssignCaseInput {
+  "The case."
+  id: ID!
+  "A person's name or e-mail address; null is nobody."
+  assignee: String
+}
+
+"What to say about a case."
+input CommentCaseInput {
+  "The case."
+  id: ID!
+  "What to say."
+  text: String!
+}
+
+"Until when a case rests."
+input SnoozeCaseInput {
+  "The case."
+  id: ID!
+  "A time to come; null ends its rest."
+  until: Time
+}
+
+"The answer to a mutation that decides nothing about a case."
+type CasePayload {
+  "The case as it now is, null if there is none."
+  case: Case
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"Which rule to end."
+input RemoveCaseRuleInput {
+  "The rule."
+  id: ID!
+}
+
+"The answer to ` + "`" + `removeCaseRule` + "`" + `."
+type RemoveCaseRulePayload {
+  "The rule as it now is, null if there is none."
+  rule: CaseRule
+  "What was refused, and why."
+  userErrors: [UserError!]!
 }
 
 "The answer to ` + "`" + `resolveCase` + "`" + `."
@@ -4354,8 +4628,28 @@ func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.
 		return ec.fieldContext_Case_resolution(ctx, field)
 	case "resolvedBy":
 		return ec.fieldContext_Case_resolvedBy(ctx, field)
+	case "assignee":
+		return ec.fieldContext_Case_assignee(ctx, field)
+	case "snoozedUntil":
+		return ec.fieldContext_Case_snoozedUntil(ctx, field)
+	case "ruleId":
+		return ec.fieldContext_Case_ruleId(ctx, field)
+	case "timeline":
+		return ec.fieldContext_Case_timeline(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Case", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseAhead(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CaseAhead_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_CaseAhead_kind(ctx, field)
+	case "title":
+		return ec.fieldContext_CaseAhead_title(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseAhead", field.Name)
 }
 
 func (ec *executionContext) childFields_CaseConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4370,6 +4664,20 @@ func (ec *executionContext) childFields_CaseConnection(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type CaseConnection", field.Name)
 }
 
+func (ec *executionContext) childFields_CaseCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_CaseCount_kind(ctx, field)
+	case "count":
+		return ec.fieldContext_CaseCount_count(ctx, field)
+	case "snoozed":
+		return ec.fieldContext_CaseCount_snoozed(ctx, field)
+	case "oldest":
+		return ec.fieldContext_CaseCount_oldest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseCount", field.Name)
+}
+
 func (ec *executionContext) childFields_CaseEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "cursor":
@@ -4378,6 +4686,22 @@ func (ec *executionContext) childFields_CaseEdge(ctx context.Context, field grap
 		return ec.fieldContext_CaseEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CaseEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_CaseEntry_at(ctx, field)
+	case "action":
+		return ec.fieldContext_CaseEntry_action(ctx, field)
+	case "actor":
+		return ec.fieldContext_CaseEntry_actor(ctx, field)
+	case "note":
+		return ec.fieldContext_CaseEntry_note(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_CaseEntry_correlationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseEntry", field.Name)
 }
 
 func (ec *executionContext) childFields_CaseEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4406,6 +4730,80 @@ func (ec *executionContext) childFields_CaseOption(ctx context.Context, field gr
 		return ec.fieldContext_CaseOption_needsTarget(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CaseOption", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseOutcome(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CaseOutcome_id(ctx, field)
+	case "decided":
+		return ec.fieldContext_CaseOutcome_decided(ctx, field)
+	case "error":
+		return ec.fieldContext_CaseOutcome_error(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseOutcome", field.Name)
+}
+
+func (ec *executionContext) childFields_CasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "case":
+		return ec.fieldContext_CasePayload_case(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CasePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CasePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CasePreview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "golden":
+		return ec.fieldContext_CasePreview_golden(ctx, field)
+	case "writes":
+		return ec.fieldContext_CasePreview_writes(ctx, field)
+	case "merges":
+		return ec.fieldContext_CasePreview_merges(ctx, field)
+	case "opens":
+		return ec.fieldContext_CasePreview_opens(ctx, field)
+	case "ends":
+		return ec.fieldContext_CasePreview_ends(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CasePreview_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CasePreview", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CaseRule_id(ctx, field)
+	case "text":
+		return ec.fieldContext_CaseRule_text(ctx, field)
+	case "kind":
+		return ec.fieldContext_CaseRule_kind(ctx, field)
+	case "system":
+		return ec.fieldContext_CaseRule_system(ctx, field)
+	case "entityKind":
+		return ec.fieldContext_CaseRule_entityKind(ctx, field)
+	case "field":
+		return ec.fieldContext_CaseRule_field(ctx, field)
+	case "pattern":
+		return ec.fieldContext_CaseRule_pattern(ctx, field)
+	case "note":
+		return ec.fieldContext_CaseRule_note(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_CaseRule_createdBy(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CaseRule_createdAt(ctx, field)
+	case "removedBy":
+		return ec.fieldContext_CaseRule_removedBy(ctx, field)
+	case "removedAt":
+		return ec.fieldContext_CaseRule_removedAt(ctx, field)
+	case "used":
+		return ec.fieldContext_CaseRule_used(ctx, field)
+	case "lastUsed":
+		return ec.fieldContext_CaseRule_lastUsed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseRule", field.Name)
 }
 
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4758,6 +5156,22 @@ func (ec *executionContext) childFields_FieldProvenance(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type FieldProvenance", field.Name)
 }
 
+func (ec *executionContext) childFields_GoldenAhead(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entityId":
+		return ec.fieldContext_GoldenAhead_entityId(ctx, field)
+	case "name":
+		return ec.fieldContext_GoldenAhead_name(ctx, field)
+	case "field":
+		return ec.fieldContext_GoldenAhead_field(ctx, field)
+	case "from":
+		return ec.fieldContext_GoldenAhead_from(ctx, field)
+	case "to":
+		return ec.fieldContext_GoldenAhead_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GoldenAhead", field.Name)
+}
+
 func (ec *executionContext) childFields_HistoryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -5034,6 +5448,16 @@ func (ec *executionContext) childFields_LocationPayload(ctx context.Context, fie
 		return ec.fieldContext_LocationPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LocationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MergeAhead(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_MergeAhead_from(ctx, field)
+	case "into":
+		return ec.fieldContext_MergeAhead_into(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeAhead", field.Name)
 }
 
 func (ec *executionContext) childFields_ModeChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5742,6 +6166,16 @@ func (ec *executionContext) childFields_RejectWritePayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type RejectWritePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveCaseRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rule":
+		return ec.fieldContext_RemoveCaseRulePayload_rule(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveCaseRulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveCaseRulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResolveCasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "case":
@@ -5750,6 +6184,20 @@ func (ec *executionContext) childFields_ResolveCasePayload(ctx context.Context, 
 		return ec.fieldContext_ResolveCasePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResolveCasePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResolveCasesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "outcomes":
+		return ec.fieldContext_ResolveCasesPayload_outcomes(ctx, field)
+	case "decided":
+		return ec.fieldContext_ResolveCasesPayload_decided(ctx, field)
+	case "failed":
+		return ec.fieldContext_ResolveCasesPayload_failed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ResolveCasesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResolveCasesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ResumeSystemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6226,6 +6674,26 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_role(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WriteAhead(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "system":
+		return ec.fieldContext_WriteAhead_system(ctx, field)
+	case "mode":
+		return ec.fieldContext_WriteAhead_mode(ctx, field)
+	case "kind":
+		return ec.fieldContext_WriteAhead_kind(ctx, field)
+	case "entityId":
+		return ec.fieldContext_WriteAhead_entityId(ctx, field)
+	case "name":
+		return ec.fieldContext_WriteAhead_name(ctx, field)
+	case "externalId":
+		return ec.fieldContext_WriteAhead_externalId(ctx, field)
+	case "values":
+		return ec.fieldContext_WriteAhead_values(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WriteAhead", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

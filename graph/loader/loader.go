@@ -47,6 +47,7 @@ type Loaders struct {
 	Projections *dataloader.Loader[string, []*store.Projection]
 	Cases       *dataloader.Loader[string, []store.Case]             // open ones, by entity
 	CasesByID   *dataloader.Loader[string, *store.Case]              // nil if there is none
+	CaseEvents  *dataloader.Loader[string, []store.CaseEvent]        // by case
 	Systems     *dataloader.Loader[string, map[string]*store.System] // all of them, by name: the key is ""
 	Health      *dataloader.Loader[string, *Health]                  // of all systems: the key is ""
 	Convergence *dataloader.Loader[string, []store.Convergence]      // by system
@@ -179,6 +180,14 @@ func New(db store.DB) *Loaders {
 		m := make(map[string]*store.Case, len(cs))
 		for i := range cs {
 			m[cs[i].ID] = &cs[i]
+		}
+		return m, err
+	})
+	l.CaseEvents = one(func(ctx context.Context, ids []string) (map[string][]store.CaseEvent, error) {
+		es, err := store.CaseEvents(ctx, db, ids)
+		m := make(map[string][]store.CaseEvent, len(ids))
+		for _, e := range es {
+			m[e.CaseID] = append(m[e.CaseID], e)
 		}
 		return m, err
 	})
@@ -338,6 +347,7 @@ func (l *Loaders) Forget() {
 	l.Projections.ClearAll()
 	l.Cases.ClearAll()
 	l.CasesByID.ClearAll()
+	l.CaseEvents.ClearAll()
 	l.Systems.ClearAll()
 	l.Health.ClearAll()
 	l.Convergence.ClearAll()

@@ -125,6 +125,14 @@ type ArchiveCustomerPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Whose a case is.
+type AssignCaseInput struct {
+	// The case.
+	ID string `json:"id"`
+	// A person's name or e-mail address; null is nobody.
+	Assignee graphql.Omittable[*string] `json:"assignee,omitempty,omitzero"`
+}
+
 // What one document adds to a label.
 type BasDocument struct {
 	// What it adds, in Australian dollars; negative for a credit note.
@@ -225,6 +233,12 @@ type Case struct {
 	Resolution *string `json:"resolution,omitempty,omitzero"`
 	// Who decided.
 	ResolvedBy *string `json:"resolvedBy,omitempty,omitzero"`
+	// Whose it is, null if nobody's yet.
+	Assignee *string `json:"assignee,omitempty,omitzero"`
+	// It rests until then.
+	SnoozedUntil *time.Time `json:"snoozedUntil,omitempty,omitzero"`
+	// The rule that has answered it, null if a person did.
+	RuleID *string `json:"ruleId,omitempty,omitzero"`
 	// EntityID is the id of the entity concerned, empty if none.
 	EntityID string `json:"-"`
 	// OtherID is the id of the other entity, empty if none.
@@ -232,6 +246,16 @@ type Case struct {
 }
 
 func (Case) IsNode() {}
+
+// A case that would open or end.
+type CaseAhead struct {
+	// The case; null if it would be new.
+	ID *string `json:"id,omitempty,omitzero"`
+	// Its kind.
+	Kind CaseKind `json:"kind"`
+	// Its title.
+	Title string `json:"title"`
+}
 
 // A page of cases.
 type CaseConnection struct {
@@ -243,12 +267,38 @@ type CaseConnection struct {
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 
+// How many cases of a kind there are.
+type CaseCount struct {
+	// The kind.
+	Kind CaseKind `json:"kind"`
+	// How many, with those that rest.
+	Count int `json:"count"`
+	// How many of them rest.
+	Snoozed int `json:"snoozed"`
+	// When the oldest was opened.
+	Oldest time.Time `json:"oldest"`
+}
+
 // A case in a page.
 type CaseEdge struct {
 	// Pass it as `after`.
 	Cursor string `json:"cursor"`
 	// The case.
 	Node *Case `json:"node"`
+}
+
+// One thing that was done with a case.
+type CaseEntry struct {
+	// When.
+	At time.Time `json:"at"`
+	// What: `opened`, `changed`, `assigned`, `commented`, `snoozed`, `woke`, `resolved` or `closed`.
+	Action string `json:"action"`
+	// Who: a person by the name of the API key, a rule, or `datum`.
+	Actor *string `json:"actor,omitempty,omitzero"`
+	// What was said, or decided.
+	Note *string `json:"note,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
 }
 
 // A case was opened, changed or decided.
@@ -269,8 +319,24 @@ type CaseFilter struct {
 	Status graphql.Omittable[*CaseStatus] `json:"status,omitempty,omitzero"`
 	// Of this kind.
 	Kind graphql.Omittable[*CaseKind] `json:"kind,omitempty,omitzero"`
+	// Of one of these kinds.
+	Kinds graphql.Omittable[[]CaseKind] `json:"kinds,omitempty,omitzero"`
 	// That concern this system.
 	System graphql.Omittable[*string] `json:"system,omitempty,omitzero"`
+	// That concern this field.
+	Field graphql.Omittable[*string] `json:"field,omitempty,omitzero"`
+	// That concern entities of this kind, such as `Customer`.
+	EntityKind graphql.Omittable[*string] `json:"entityKind,omitempty,omitzero"`
+	// Whose they are; "" is nobody's.
+	Assignee graphql.Omittable[*string] `json:"assignee,omitempty,omitzero"`
+	// Those that rest, or those that do not. In `cases`, open ones that rest are left out unless this is given; null is both.
+	Snoozed graphql.Omittable[*bool] `json:"snoozed,omitempty,omitzero"`
+	// Opened before.
+	OpenedBefore graphql.Omittable[*time.Time] `json:"openedBefore,omitempty,omitzero"`
+	// Opened at or after.
+	OpenedSince graphql.Omittable[*time.Time] `json:"openedSince,omitempty,omitzero"`
+	// Answered by this rule.
+	RuleID graphql.Omittable[*string] `json:"ruleId,omitempty,omitzero"`
 	// That concern this customer.
 	CustomerID graphql.Omittable[*string] `json:"customerId,omitempty,omitzero"`
 	// That concern this entity.
@@ -287,6 +353,80 @@ type CaseOption struct {
 	NeedsValue bool `json:"needsValue"`
 	// It needs a `targetId`: the entity meant.
 	NeedsTarget bool `json:"needsTarget"`
+}
+
+// What became of one case of several.
+type CaseOutcome struct {
+	// The case.
+	ID string `json:"id"`
+	// It was decided as asked.
+	Decided bool `json:"decided"`
+	// Why it was not.
+	Error *UserError `json:"error,omitempty,omitzero"`
+}
+
+// The answer to a mutation that decides nothing about a case.
+type CasePayload struct {
+	// The case as it now is, null if there is none.
+	Case *Case `json:"case,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What a decision would do.
+type CasePreview struct {
+	// Golden values that would change.
+	Golden []*GoldenAhead `json:"golden"`
+	// Writes to vendors that would follow at once.
+	Writes []*WriteAhead `json:"writes"`
+	// Entities that would become part of another one.
+	Merges []*MergeAhead `json:"merges"`
+	// Cases that would open.
+	Opens []*CaseAhead `json:"opens"`
+	// Open cases that would end, with the case itself.
+	Ends []*CaseAhead `json:"ends"`
+	// Why the decision would be refused; then the lists are empty.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A person's word that cases like one are to be ignored from now on.
+type CaseRule struct {
+	// Pass it to `removeCaseRule`, or to the filter of `cases` for what it has answered.
+	ID string `json:"id"`
+	// What it does, in words.
+	Text string `json:"text"`
+	// Cases of this kind.
+	Kind CaseKind `json:"kind"`
+	// That concern this system; null is any.
+	System *string `json:"system,omitempty,omitzero"`
+	// That concern entities of this kind; null is any.
+	EntityKind *string `json:"entityKind,omitempty,omitzero"`
+	// That concern this field; null is any.
+	Field *string `json:"field,omitempty,omitzero"`
+	// Whose value or words are like this, * stands for anything; null is any.
+	Pattern *string `json:"pattern,omitempty,omitzero"`
+	// Why.
+	Note *string `json:"note,omitempty,omitzero"`
+	// Who made it.
+	CreatedBy string `json:"createdBy"`
+	// When.
+	CreatedAt time.Time `json:"createdAt"`
+	// Who ended it, null if it holds.
+	RemovedBy *string `json:"removedBy,omitempty,omitzero"`
+	// When.
+	RemovedAt *time.Time `json:"removedAt,omitempty,omitzero"`
+	// How many cases it has answered.
+	Used int `json:"used"`
+	// When it last did.
+	LastUsed *time.Time `json:"lastUsed,omitempty,omitzero"`
+}
+
+// What to say about a case.
+type CommentCaseInput struct {
+	// The case.
+	ID string `json:"id"`
+	// What to say.
+	Text string `json:"text"`
 }
 
 // A person at a customer.
@@ -811,6 +951,20 @@ type FieldProvenance struct {
 	Since *time.Time `json:"since,omitempty,omitzero"`
 }
 
+// A golden value that would change.
+type GoldenAhead struct {
+	// The entity; null if it would be new.
+	EntityID *string `json:"entityId,omitempty,omitzero"`
+	// What people call it.
+	Name string `json:"name"`
+	// The field.
+	Field string `json:"field"`
+	// What it is.
+	From json.RawMessage `json:"from,omitempty,omitzero"`
+	// What it would be.
+	To json.RawMessage `json:"to,omitempty,omitzero"`
+}
+
 // A page of history.
 type HistoryConnection struct {
 	// The changes with their cursors.
@@ -1151,6 +1305,14 @@ type LocationPayload struct {
 	Location *Location `json:"location,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// An entity that would become part of another one.
+type MergeAhead struct {
+	// This one.
+	From string `json:"from"`
+	// Of that one.
+	Into string `json:"into"`
 }
 
 // One switch of a system's mode.
@@ -2065,6 +2227,26 @@ type RejectWritePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Makes a rule of a decision: cases of the same kind, system, kind of entity and field.
+type RememberInput struct {
+	// Only those whose value or words are like this; * stands for anything. Needed where a case concerns no single field.
+	Pattern graphql.Omittable[*string] `json:"pattern,omitempty,omitzero"`
+}
+
+// Which rule to end.
+type RemoveCaseRuleInput struct {
+	// The rule.
+	ID string `json:"id"`
+}
+
+// The answer to `removeCaseRule`.
+type RemoveCaseRulePayload struct {
+	// The rule as it now is, null if there is none.
+	Rule *CaseRule `json:"rule,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The decision.
 type ResolveCaseInput struct {
 	// The case.
@@ -2077,6 +2259,10 @@ type ResolveCaseInput struct {
 	Value graphql.Omittable[json.RawMessage] `json:"value,omitempty,omitzero"`
 	// The entity meant, for `link`. For `same` it is the one of the two that stays, the older one if absent.
 	TargetID graphql.Omittable[*string] `json:"targetId,omitempty,omitzero"`
+	// Why, for the timeline.
+	Comment graphql.Omittable[*string] `json:"comment,omitempty,omitzero"`
+	// With `ignore`: cases like this one are ignored from now on.
+	Remember graphql.Omittable[*RememberInput] `json:"remember,omitempty,omitzero"`
 }
 
 // The answer to `resolveCase`.
@@ -2084,6 +2270,38 @@ type ResolveCasePayload struct {
 	// The case as it now is, null if there is none.
 	Case *Case `json:"case,omitempty,omitzero"`
 	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A decision about several cases. Give `ids`, or `filter` and `expectedCount`.
+type ResolveCasesInput struct {
+	// The cases, at most 500.
+	Ids graphql.Omittable[[]string] `json:"ids,omitempty,omitzero"`
+	// All open cases that match, at most 500.
+	Filter graphql.Omittable[*CaseFilter] `json:"filter,omitempty,omitzero"`
+	// How many you have seen to match the filter. If it is another number nothing is decided.
+	ExpectedCount graphql.Omittable[*int] `json:"expectedCount,omitempty,omitzero"`
+	// One of the `choices` that they have.
+	Choice string `json:"choice"`
+	// The field that gets the value, where a case concerns several.
+	Field graphql.Omittable[*string] `json:"field,omitempty,omitzero"`
+	// The value, for a choice that needs one; null clears the field.
+	Value graphql.Omittable[json.RawMessage] `json:"value,omitempty,omitzero"`
+	// Why, for the timeline.
+	Comment graphql.Omittable[*string] `json:"comment,omitempty,omitzero"`
+	// With `ignore`: cases like the first one are ignored from now on.
+	Remember graphql.Omittable[*RememberInput] `json:"remember,omitempty,omitzero"`
+}
+
+// The answer to `resolveCases`.
+type ResolveCasesPayload struct {
+	// One for each case, in the order of the cases; empty if nothing was tried.
+	Outcomes []*CaseOutcome `json:"outcomes"`
+	// How many were decided.
+	Decided int `json:"decided"`
+	// How many were not.
+	Failed int `json:"failed"`
+	// Why nothing was tried.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -2171,6 +2389,14 @@ type SetSystemModePayload struct {
 	System *System `json:"system,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Until when a case rests.
+type SnoozeCaseInput struct {
+	// The case.
+	ID string `json:"id"`
+	// A time to come; null ends its rest.
+	Until graphql.Omittable[*time.Time] `json:"until,omitempty,omitzero"`
 }
 
 // A step of something's life: archive, authorise, void, cancel, ...
@@ -2676,6 +2902,24 @@ type Viewer struct {
 	System string `json:"system"`
 	// What it may do.
 	Role Role `json:"role"`
+}
+
+// A write to a vendor that would follow.
+type WriteAhead struct {
+	// The system.
+	System string `json:"system"`
+	// What it may do: in any other mode than LIVE the write is not sent.
+	Mode SystemMode `json:"mode"`
+	// The kind of entity.
+	Kind string `json:"kind"`
+	// The entity; null if it would be new.
+	EntityID *string `json:"entityId,omitempty,omitzero"`
+	// What people call it.
+	Name string `json:"name"`
+	// The vendor's object; null if it would be created.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// What would be set, by field.
+	Values json.RawMessage `json:"values"`
 }
 
 // When a document counts in a business activity statement.

@@ -1,0 +1,127 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"datum/domain"
+	"datum/domain/store"
+)
+
+// Preview is what a decision would do.
+type Preview struct {
+	Golden []GoldenChange
+	Writes []WriteAhead
+	Merged map[string]string // entities that would become part of another one
+	Opens  []store.Case
+	Ends   []store.Case // with the case itself
+}
+
+// GoldenChange is one golden value that would change.
+type GoldenChange struct {
+	EntityID string // "" if the entity would be new
+	Name     string
+	Field    domain.Field
+	From, To domain.Value
+}
+
+// WriteAhead is one write to a vendor that would follow at once.
+type WriteAhead struct {
+	System     string
+	Kind       domain.Kind
+	EntityID   string // "" if the entity would be new
+	Name       string
+	ExternalID string        // "" if the record would be created
+	Values     domain.Values // what would be set
+}
+
+// Preview carries a decision out, looks at what it has done, and takes everything back. The errors are those of Decide.
+func (a *Applier) Preview(ctx context.Context, d Decision) (p Preview, err error) {
+	defer domain.Wrap(&err, "change.Preview")
+	d.Cause.Source = FromCase
+	err = a.rolledBack(ctx, d.Cause, func(r *run) error {
+		if err := r.decide(d); err != nil {
+			return err
+		}
+		if err := r.flush(); err != nil {
+			return err
+		}
+		p, err = r.seen()
+		return err
+	})
+	return p, err
+}
+
+// rolledBack runs f in a transaction of which nothing is kept.
+func (a *Applier) rolledBack(ctx context.Context, cause Cause, f func(r *run) error) error {
+	err := store.Transact(ctx, a.pool, func(tx pgx.Tx) error {
+		if err := f(&run{Applier: a, ctx: ctx, tx: tx, batch: &pgx.Batch{}, cause: cause}); err != nil {
+			return err
+		}
+		return errRollback
+	})
+	if errors.Is(err, errRollback) {
+		return nil
+	}
+	return err
+}
+
+// seen reads what the transaction has done.
+func (r *run) seen() (Preview, error) {
+	p := Preview{Merged: r.merged}
+	known := func(id string) string {
+		if slices.Contains(r.made, id) {
+			return ""
+		}
+		return id
+	}
+	for _, g := range r.golden {
+		i := slices.IndexFunc(p.Golden, func(x GoldenChange) bool { return x.EntityID == g.EntityID && x.Field == g.Field })
+		if i < 0 {
+			p.Golden = append(p.Golden, g)
+			continue
+		}
+		p.Golden[i].To = g.To
+	}
+	p.Golden = slices.DeleteFunc(p.Golden, func(g GoldenChange) bool { return exact(g.From, g.To) })
+	var ids []string
+	for _, w := range r.wakes {
+		ids = append(ids, w.EntityID)
+	}
+	projections, err := store.ProjectionsOf(r.ctx, r.tx, ids)
+	if err != nil {
+		return p, err
+	}
+	entities, err := store.Entities(r.ctx, r.tx, ids)
+	if err != nil {
+		return p, err
+	}
+	for _, x := range projections {
+		if x.Status != store.Pending || !slices.ContainsFunc(r.wakes, func(w Wake) bool { return w.EntityID == x.EntityID && w.System == x.System }) {
+			continue
+		}
+		w := WriteAhead{System: x.System, Kind: x.Kind, EntityID: known(x.EntityID), ExternalID: x.ExternalID, Values: x.Diff}
+		for _, e := range entities {
+			if e.ID == x.EntityID {
+				w.Name = NameOf(e.Golden)
+			}
+		}
+		p.Writes = append(p.Writes, w)
+	}
+	for i := range p.Golden {
+		p.Golden[i].EntityID = known(p.Golden[i].EntityID)
+	}
+	touched, err := store.TouchedCases(r.ctx, r.tx)
+	for _, c := range touched {
+		switch {
+		case c.Status != "open":
+			p.Ends = append(p.Ends, c)
+		case c.OpenedAt.Equal(c.UpdatedAt):
+			p.Opens = append(p.Opens, c)
+		}
+	}
+	return p, err
+}
