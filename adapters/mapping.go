@@ -23,6 +23,10 @@ type Mapping struct {
 	// Known are further paths of the vendor's object that are understood but not canonical (read-only totals, links).
 	// A path covers everything below it.
 	Known []string
+	// Sparse says that the vendor leaves out members that are empty: one that is not there any more may only have been cleared.
+	Sparse bool
+	// Flat returns the object as the rows see it, of a stored raw object; nil if they are the same.
+	Flat func(raw Object) Object
 }
 
 // Row maps one field. Get and Set are pure.
@@ -162,6 +166,21 @@ func ParseObject(b []byte) (Object, error) {
 		return nil, &domain.Error{Code: domain.Invalid, Message: "the vendor's answer is not a JSON object", Err: err}
 	}
 	return o, nil
+}
+
+// Stored is a record's raw object as the rows see it; nil if there is none.
+func (m *Mapping) Stored(raw json.RawMessage) Object {
+	if len(raw) == 0 {
+		return nil
+	}
+	o, err := ParseObject(raw)
+	if err != nil {
+		return nil
+	}
+	if m.Flat != nil {
+		o = m.Flat(o)
+	}
+	return o
 }
 
 // String returns o[key] as text: strings as they are, numbers and booleans in JSON form, everything else "".

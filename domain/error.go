@@ -24,6 +24,7 @@ const (
 	Stale        Code = "STALE"        // expectedVersion does not match
 	Internal     Code = "INTERNAL"     // a defect or a broken dependency of Datum's own
 	Unready      Code = "NOT_READY"    // parked: something else must happen first
+	Drift        Code = "DRIFT"        // parked: the vendor no longer shows the field as it did
 	Unauthentic  Code = "UNAUTHENTIC"  // a signature or an API key does not verify
 )
 

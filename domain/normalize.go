@@ -189,7 +189,7 @@ func (n *normalizer) enum(members []string) Value {
 			return TextValue(e)
 		}
 	}
-	return n.problem("unknown_value", s, "%s cannot be %q; it is one of %s", n.field, s, strings.Join(members, ", "))
+	return n.problem(UnknownValue, s, "%s cannot be %q; it is one of %s", n.field, s, strings.Join(members, ", "))
 }
 
 func (n *normalizer) boolean() Value {

@@ -43,7 +43,20 @@ type Issue struct {
 	Message  string   `json:"message"`
 	Value    string   `json:"value"`    // what the vendor has
 	Severity Severity `json:"severity"` // Warning is shown, Problem opens a case
+	// Of drift: the vendor's path, the form that it had, and when the record was read that showed it first.
+	Path  string    `json:"path,omitempty"`
+	Was   string    `json:"was,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
+
+// Codes of issues that are drift: the vendor's objects are not as they were. The record's value of the field is then the last
+// one that could be read.
+const (
+	FieldMissing = "field_missing"  // a member that was shown, even as empty, is not there at all
+	FieldLeftOut = "field_left_out" // the same of a vendor that leaves out what is empty: cleared, or gone
+	FormChanged  = "form_changed"   // text became an object, a number, ...
+	UnknownValue = "unknown_value"  // of a field with a list of values: one that is not on it
+)
 
 // Severity tells a warning from a problem.
 type Severity string

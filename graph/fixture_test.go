@@ -44,6 +44,12 @@ func (idle) Ingest(context.Context, pgx.Tx, string) error               { return
 func (idle) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
 func (idle) Follow(context.Context, pgx.Tx, []string) error             { return nil }
 func (idle) Resettle(context.Context, pgx.Tx, int64) error              { return nil }
+func (idle) Drift(ownership.System, domain.Kind, json.RawMessage, json.RawMessage, []domain.Issue) []domain.Issue {
+	return nil
+}
+
+func (idle) Shows(ownership.System, domain.Kind, json.RawMessage, []string) []string { return nil }
+
 func (idle) Writable(_ ownership.System, k domain.Kind) ([]domain.Field, bool) {
 	ki, ok := k.Info()
 	var fs []domain.Field

@@ -341,6 +341,25 @@ func (c carrier) Fit(s ownership.System, kind domain.Kind, values domain.Values)
 	return values
 }
 
+func (c carrier) Drift(s ownership.System, kind domain.Kind, old, now json.RawMessage, before []domain.Issue) []domain.Issue {
+	m := c.mapping(s, kind)
+	if m == nil {
+		return nil
+	}
+	o := m.Stored(now)
+	if o == nil {
+		return nil
+	}
+	return m.Drift(m.Stored(old), o, before)
+}
+
+func (c carrier) Shows(s ownership.System, kind domain.Kind, raw json.RawMessage, paths []string) []string {
+	if m := c.mapping(s, kind); m != nil {
+		return adapters.Seen(m.Stored(raw), paths)
+	}
+	return nil
+}
+
 // Carries reports whether an adapter carries a field, for checking policies; Datum's own systems carry everything.
 func (e *Engine) Carries(adapter string, kind domain.Kind, f domain.Field) bool {
 	if adapter == ownership.Native {

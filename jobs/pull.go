@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -218,5 +219,11 @@ func referred(rec *domain.Record, linked map[domain.Ref]string) (n domain.Record
 }
 
 func sameRecord(r *store.Record, n domain.Record, waits bool) bool {
+	if slices.ContainsFunc(r.Issues, func(is domain.Issue) bool { return is.Path != "" }) {
+		// Values that can no longer be read are kept: whether there is anything new is for the objects to say.
+		a, _ := domain.Canonical(r.Raw)
+		b, err := domain.Canonical(n.Raw)
+		return err == nil && a == b
+	}
 	return waits == (len(r.Waits) > 0) && len(r.Values.Diff(n.Values)) == 0 && len(n.Values.Diff(r.Values)) == 0 && len(r.Issues) == len(n.Issues) && r.CanonicalID == n.CanonicalID
 }

@@ -81,6 +81,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	} else if n > 0 {
 		e.applier.Ring()
 	}
+	if err := e.watchDrift(ctx); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 

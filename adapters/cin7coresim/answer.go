@@ -144,8 +144,8 @@ func (s *Sim) refuse(w http.ResponseWriter, e *refused) {
 }
 
 // WriteFault answers an injected status in Cin7 Core's shape.
-func (s *Sim) WriteFault(w http.ResponseWriter, _ *http.Request, status int) {
-	words := "An injected failure"
+func (s *Sim) WriteFault(w http.ResponseWriter, r *http.Request, status int) {
+	words := sim.Words(r, "An injected failure")
 	switch status {
 	case http.StatusForbidden:
 		words = "The API application has no permission for this operation"

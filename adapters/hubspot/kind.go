@@ -9,6 +9,7 @@ import (
 
 	"datum/adapters"
 	"datum/domain"
+	"datum/domain/money"
 )
 
 // table says where one kind lives in HubSpot.
@@ -31,9 +32,20 @@ var tables = []table{
 // objectTypes are all the objects that Datum reads and writes.
 var objectTypes = []string{companies, contacts, products, deals, lineItems, orders, invoices}
 
-// mappings are the tables of all kinds.
-func mappings() []adapters.Mapping {
-	return []adapters.Mapping{Mapping(), productMapping(), quoteMapping(), orderMapping(), invoiceMapping()}
+// mappings are the tables of all kinds, of an account with the settings.
+func mappings(settings map[string]string) []adapters.Mapping {
+	ms := []adapters.Mapping{Mapping(), productMapping(), quoteMapping(), orderMapping(), invoiceMapping()}
+	currency, taxMode := settings["currency"], settings["taxMode"]
+	if currency == "" {
+		currency = defaultCurrency
+	}
+	if taxMode == "" {
+		taxMode = string(money.Exclusive)
+	}
+	for i := range ms {
+		ms[i].Flat = stored(strings.ToUpper(currency), strings.ToUpper(taxMode))
+	}
+	return ms
 }
 
 // scopes are what the app asks for. The properties of products are under HubSpot's older scope "e-commerce".

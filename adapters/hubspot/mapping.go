@@ -279,7 +279,7 @@ var personKeys = []string{"firstname", "lastname", "email", "phone", "jobtitle",
 func (a *Adapter) flat(o object) adapters.Object {
 	m := adapters.Object{keyObject: o.Type, "id": o.ID, keyCurrency: a.currency, keyTaxMode: a.taxMode}
 	for k, v := range o.Properties {
-		m[k] = v
+		m[k] = plain(v)
 	}
 	if o.Owner != "" {
 		m[keyOwner] = o.Owner

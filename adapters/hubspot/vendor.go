@@ -64,10 +64,11 @@ const (
 // Vendor describes HubSpot.
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
-		Name:    "hubspot",
-		Title:   "HubSpot",
-		BaseURL: "https://api.hubapi.com",
-		Mapping: mappings(),
+		Name:      "hubspot",
+		Title:     "HubSpot",
+		BaseURL:   "https://api.hubapi.com",
+		Mapping:   mappings(nil),
+		Configure: func(settings map[string]string) ([]adapters.Mapping, error) { return mappings(settings), nil },
 		Limits: []adapters.Limit{
 			{Name: "burst", Calls: 110, Per: 10 * time.Second},
 			{Name: "search", Calls: 5, Per: time.Second, Extra: true},
@@ -137,7 +138,7 @@ func open(s adapters.Session) (*Adapter, error) {
 	a := &Adapter{s: s, mappings: map[domain.Kind]adapters.Mapping{}, page: maxSearch, currency: strings.ToUpper(setting("currency", defaultCurrency)),
 		taxMode: strings.ToUpper(setting("taxMode", string(money.Exclusive))), pipeline: setting("pipeline", defaultPipeline),
 		sent: strings.FieldsFunc(setting("sentStages", defaultSent), func(r rune) bool { return r == ',' || r == ' ' }), extra: map[string]*memory[[]string]{}}
-	for _, m := range mappings() {
+	for _, m := range mappings(s.Settings) {
 		a.mappings[m.Kind] = m
 	}
 	if v := s.Settings["pageSize"]; v != "" {
@@ -158,15 +159,15 @@ func open(s adapters.Session) (*Adapter, error) {
 
 // object is a CRM object as Datum keeps it: HubSpot's own members, and what belongs to it.
 type object struct {
-	Type       string            `json:"object"`
-	ID         string            `json:"id"`
-	Properties map[string]string `json:"properties"`
-	CreatedAt  string            `json:"createdAt,omitempty"`
-	UpdatedAt  string            `json:"updatedAt,omitempty"`
-	Archived   bool              `json:"archived,omitempty"`
-	Owner      string            `json:"owner,omitempty"`    // the owner's e-mail
-	Contacts   []object          `json:"contacts,omitempty"` // a company's
-	Lines      []object          `json:"lines,omitempty"`    // line items, of a deal or order
+	Type       string     `json:"object"`
+	ID         string     `json:"id"`
+	Properties properties `json:"properties"`
+	CreatedAt  string     `json:"createdAt,omitempty"`
+	UpdatedAt  string     `json:"updatedAt,omitempty"`
+	Archived   bool       `json:"archived,omitempty"`
+	Owner      string     `json:"owner,omitempty"`    // the owner's e-mail
+	Contacts   []object   `json:"contacts,omitempty"` // a company's
+	Lines      []object   `json:"lines,omitempty"`    // line items, of a deal or order
 	// Links are ids of the companies and contacts that a document is associated with, by object.
 	Links map[string][]string `json:"links,omitempty"`
 	// Customer is the external id of the customer behind Links.

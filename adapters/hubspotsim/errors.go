@@ -76,7 +76,7 @@ func (s *Sim) WriteFault(w http.ResponseWriter, r *http.Request, status int) {
 	case http.StatusConflict:
 		e.Category, e.Message = "CONFLICT", "Conflict"
 	case http.StatusBadRequest:
-		e.Category, e.Message = "VALIDATION_ERROR", "Invalid input"
+		e.Category, e.Message = "VALIDATION_ERROR", sim.Words(r, "Invalid input")
 	case http.StatusLocked:
 		e.Message = "the resource is locked"
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"datum/adapters/sim"
 )
 
 // answer is what a handler returns: a status, headers, and a body that is rendered as JSON; nil is no body.
@@ -120,6 +122,7 @@ func (s *Sim) WriteFault(w http.ResponseWriter, r *http.Request, status int) {
 	switch status {
 	case http.StatusBadRequest:
 		p = required("CompanyName")
+		p.Message = sim.Words(r, p.Message)
 	case http.StatusUnauthorized:
 		p = tokenInvalid
 	case http.StatusForbidden:

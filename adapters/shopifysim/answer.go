@@ -53,7 +53,7 @@ func (s *Sim) WriteFault(w http.ResponseWriter, r *http.Request, status int) {
 		429: "Exceeded call rate per api client. Reduce request rates to resume uninterrupted service.", 430: "Shopify Security Rejection",
 	}[status]
 	if text == "" {
-		text = http.StatusText(status)
+		text = sim.Words(r, http.StatusText(status))
 	}
 	sim.WriteJSON(w, status, map[string]string{"errors": text})
 }

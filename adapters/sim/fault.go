@@ -45,11 +45,19 @@ type Fault struct {
 	Body        json.RawMessage `json:"body,omitempty"` // instead of the vendor's own error
 	Fired       int             `json:"fired"`
 
+	// Of faults of shape; see FaultRename and the others.
+	Field  string            `json:"field,omitempty"`
+	To     string            `json:"to,omitempty"`
+	Beside string            `json:"beside,omitempty"`
+	Value  any               `json:"value,omitempty"`
+	Header map[string]string `json:"header,omitempty"`
+
 	pattern *regexp.Regexp
 }
 
 var (
-	faultKinds = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore, FaultSlow, FaultDrop, FaultDuplicate, FaultDelay, FaultReorder}
+	faultKinds = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore, FaultSlow, FaultDrop, FaultDuplicate, FaultDelay, FaultReorder,
+		FaultRename, FaultOmit, FaultRetype, FaultAdd, FaultSet, FaultRequire, FaultHeader}
 
 	slowKinds      = []string{FaultSlow}
 	answerKinds    = []string{FaultStatus, FaultHang, FaultReset, FaultResetBefore}
@@ -85,6 +93,16 @@ func (f *Fault) check() error {
 		return errors.New("count is negative")
 	case f.Delay < 0:
 		return errors.New("delay is negative")
+	case (slices.Contains(shapeKinds, f.Kind) && f.Kind != FaultHeader || f.Kind == FaultRequire) && f.Field == "":
+		return fmt.Errorf("a %s fault needs field, the member's name", f.Kind)
+	case f.Kind == FaultRename && f.To == "":
+		return errors.New("a rename_field fault needs to, the new name")
+	case f.Kind == FaultRetype && !slices.Contains([]string{"object", "list", "number", "text", "null"}, f.To):
+		return errors.New("a retype_field fault needs to: object, list, number, text or null")
+	case f.Kind == FaultAdd && f.Beside == "":
+		return errors.New("an add_field fault needs beside, a member that objects with the new one have")
+	case f.Kind == FaultHeader && len(f.Header) == 0:
+		return errors.New("a header fault needs header, an object of names and texts")
 	case (f.Kind == FaultSlow || f.Kind == FaultDelay) && f.Delay == 0:
 		return fmt.Errorf("a %s fault needs a delay, for example \"500ms\"", f.Kind)
 	}
@@ -154,6 +172,19 @@ func (s *Server) fire(kinds []string, method string, body []byte, subjects ...st
 	return nil
 }
 
+// armed returns the armed faults of the kinds that match a request, without one of them happening.
+func (s *Server) armed(kinds []string, r *http.Request, body []byte) []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var fs []Fault
+	for _, f := range s.faults {
+		if slices.Contains(kinds, f.Kind) && f.matches(r.Method, body, []string{r.URL.Path}) {
+			fs = append(fs, *f)
+		}
+	}
+	return fs
+}
+
 // clearFault disarms one fault and reports whether there is one.
 func (s *Server) clearFault(id int) bool {
 	s.mu.Lock()
@@ -189,9 +220,20 @@ func (s *Server) serve(w *countingWriter, r *http.Request, body []byte) bool {
 			return true
 		}
 	}
+	for _, f := range s.armed(requireKinds, r, body) {
+		if lacks(r, f.Field) {
+			s.fire([]string{FaultRequire}, r.Method, body, r.URL.Path)
+			s.vendor.WriteFault(w, withWords(r, f.Field+" is required"), http.StatusBadRequest)
+			return true
+		}
+	}
 	f := s.fire(answerKinds, r.Method, body, r.URL.Path)
 	if f == nil {
-		s.vendor.ServeVendor(w, r)
+		if fs := s.all(shapeKinds, r, body); len(fs) > 0 {
+			s.reshaped(w, r, fs)
+		} else {
+			s.vendor.ServeVendor(w, r)
+		}
 		return false
 	}
 	switch f.Kind {

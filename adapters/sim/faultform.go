@@ -15,6 +15,9 @@ const faultHelp = "arms a fault and answers with it; an array arms several. kind
 	"also called type or fault. path is a part of the request's path, or with * a pattern for all of it, and for webhooks of the event's name or the receiver's URL; holds is a part of the request's body. " +
 	"count (or times) is how often in all, rate (or probability) the chance of each, 0 to 1; neither is every time. " +
 	"delay (or latency, delayMs) is \"500ms\" or milliseconds, for slow, delay_webhook, reorder_webhook and hang. " +
+	"rename_field, drop_field, retype_field, add_field and set_field change the shape of answers, require_field refuses writes without it: " +
+	"field is the member (TaxNumber, PaymentTerms.Sales), to its new name or form (object, list, number, text, null), beside a member that objects with an added one have, " +
+	"value what it says; header adds the headers given. " +
 	"status (or statusCode) and retryAfter in seconds are for status; afterCommit makes it come after the work was done; body replaces the vendor's error"
 
 // kindNames are other names of the kinds, squashed.
@@ -29,6 +32,10 @@ var kindNames = map[string]string{
 	"delay": FaultDelay, "late": FaultDelay, "delayevent": FaultDelay,
 	"reorder": FaultReorder, "shuffle": FaultReorder, "reorderevent": FaultReorder,
 }
+
+// kindField are other names of kinds of a fault that names a field.
+var kindField = map[string]string{"rename": FaultRename, "drop": FaultOmit, "omit": FaultOmit, "remove": FaultOmit, "retype": FaultRetype, "add": FaultAdd,
+	"set": FaultSet, "require": FaultRequire, "required": FaultRequire}
 
 // kindStatus are kinds that name a status.
 var kindStatus = map[string]int{
@@ -80,9 +87,22 @@ func readFault(in form) (f Fault, err error) {
 		f.Body, err = json.Marshal(body)
 		keep(err)
 	}
+	f.Field = word("field", "member", "property")
+	f.To = word("to", "newName", "as")
+	f.Beside = word("beside", "near")
+	f.Value = in.take("value")
+	if f.Field != "" && kindField[squash(kind)] != "" {
+		f.Kind = kindField[squash(kind)]
+	}
+	if h, ok := in.take("header", "headers").(map[string]any); ok {
+		f.Header = map[string]string{}
+		for k, v := range h {
+			f.Header[k] = jsonText(v)
+		}
+	}
 	in.take("id")
 	in.take("fired")
-	keep(in.done("kind, path, method, holds, status, retryAfter, delay, count, rate, afterCommit and body"))
+	keep(in.done("kind, path, method, holds, status, retryAfter, delay, count, rate, afterCommit, body, field, to, beside, value and header"))
 	return f, errors.Join(errs...)
 }
 

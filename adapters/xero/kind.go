@@ -37,9 +37,9 @@ type kind struct {
 
 func always(object) bool { return true }
 
-// newKinds returns the kinds in the order in which they depend on one another.
+// newKinds returns the kinds in the order in which they depend on one another. Xero leaves out what is empty.
 func newKinds(d defaults) []*kind {
-	return []*kind{
+	ks := []*kind{
 		{
 			mapping: customerMapping(), path: "Contacts", id: "ContactID", word: "contact", label: []domain.Field{"legalName"}, ids: true, where: true, pages: true,
 			ours: isCustomer, canonicalID: contactID, stamp: func(o object, id string, _ bool) { o["ContactNumber"] = id },
@@ -76,6 +76,10 @@ func newKinds(d defaults) []*kind {
 			},
 		},
 	}
+	for _, k := range ks {
+		k.mapping.Sparse = true
+	}
+	return ks
 }
 
 // kind returns the collection of a kind, nil with the error if Xero does not carry it.

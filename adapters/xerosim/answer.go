@@ -202,7 +202,7 @@ func (s *Sim) WriteFault(w http.ResponseWriter, r *http.Request, status int) {
 		notFound(w)
 	case http.StatusBadRequest:
 		s.render(w, r, refusal(status, 10, "ValidationException", "A validation exception occurred",
-			map[string]any{"ValidationErrors": []validationError{{"An injected validation error"}}}))
+			map[string]any{"ValidationErrors": []validationError{{sim.Words(r, "An injected validation error")}}}))
 	case http.StatusServiceUnavailable, http.StatusPreconditionFailed:
 		s.render(w, r, answer{status: status, text: "The organisation is currently offline."})
 	default:

@@ -125,7 +125,23 @@ func choicesOf(kind string) []Choice {
 	case store.CaseGap:
 		return []Choice{ignore("what was missed is found by the next sweep")}
 	case store.CaseDrift:
-		return []Choice{ignore("the field is kept with the record and goes nowhere")}
+		return []Choice{
+			{Name: ChoiceAccept, do: (*run).decideDrift, when: func(c store.Case) bool {
+				return strings.HasSuffix(c.DedupeKey, "|missing") || strings.HasSuffix(c.DedupeKey, "|type")
+			},
+				Effect: func(c store.Case) string {
+					if strings.HasSuffix(c.DedupeKey, "|type") {
+						return fmt.Sprintf("what %s shows of %s counts as far as it can be read, and what waits is written", c.System, c.Field)
+					}
+					return fmt.Sprintf("%s of %s counts as empty, and what waits is written", c.Field, c.System)
+				}},
+			{Name: ChoiceIgnore, do: (*run).decideDrift, Effect: func(c store.Case) string {
+				if c.Field != "" {
+					return fmt.Sprintf("the last known values of %s stay in force, what waits is written to %s, and it is not asked about again", c.Field, c.System)
+				}
+				return "all stays as it is, and it is not asked about again"
+			}},
+		}
 	case store.CaseMassChange:
 		return []Choice{ignore("nothing is archived or written now; it is asked again if more is concerned")}
 	case store.CaseFlow:

@@ -8,6 +8,7 @@ package change
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -48,6 +49,11 @@ type Carrier interface {
 	Writable(system ownership.System, kind domain.Kind) (fields []domain.Field, ok bool)
 	// Fit returns as much of each value as a record can hold: what it should show once the values are written.
 	Fit(system ownership.System, kind domain.Kind, values domain.Values) domain.Values
+	// Drift returns how an object's shape differs from that of the stored one, nil if it is new, which had the issues before;
+	// see adapters.Mapping.
+	Drift(system ownership.System, kind domain.Kind, old, now json.RawMessage, before []domain.Issue) []domain.Issue
+	// Shows returns those of the vendor's paths that the object shows.
+	Shows(system ownership.System, kind domain.Kind, raw json.RawMessage, paths []string) []string
 }
 
 // Applier applies changes. It is safe for concurrent use by any number of processes.
@@ -59,36 +65,58 @@ type Applier struct {
 	log     *slog.Logger
 
 	mu       sync.Mutex
-	policies map[int64]*ownership.Policy  // parsed, by version; versions never change
-	settings map[string]map[string]string // by system, as they were at settled
+	policies map[int64]*ownership.Policy // parsed, by version; versions never change
+	systems  map[string]store.System     // as they were at settled
+	live     map[string][]store.Drift    // by system, likewise
 	settled  time.Time
 }
 
-// settingsAge is how long a change of a system's settings may take to be known to every process.
+// settingsAge is how long a change of a system's settings, or of what drifts, may take to be known to every process.
 const settingsAge = time.Second
 
 // system returns a system of the policy with its account's settings.
 func (r *run) system(pol *ownership.Policy, name string) (ownership.System, error) {
 	s := pol.System(name)
+	k, _, err := r.known(name)
+	s.Settings = k.Settings
+	return s, err
+}
+
+// known returns a system with its account's settings, and its drifts that are not gone.
+func (r *run) known(name string) (ownership.System, []store.Drift, error) {
 	a := r.Applier
 	a.mu.Lock()
-	settings, fresh := a.settings, time.Since(a.settled) < settingsAge
+	systems, live, fresh := a.systems, a.live, time.Since(a.settled) < settingsAge
 	a.mu.Unlock()
 	if !fresh {
 		all, err := store.Systems(r.ctx, r.tx) // in this transaction: another connection may not be had while it holds one
 		if err != nil {
-			return s, err
+			return ownership.System{}, nil, err
 		}
-		settings = make(map[string]map[string]string, len(all))
+		drifts, err := store.LiveDrifts(r.ctx, r.tx)
+		if err != nil {
+			return ownership.System{}, nil, err
+		}
+		systems, live = make(map[string]store.System, len(all)), map[string][]store.Drift{}
 		for _, x := range all {
-			settings[x.Name] = x.Settings
+			systems[x.Name] = x
+		}
+		for _, d := range drifts {
+			live[d.System] = append(live[d.System], d)
 		}
 		a.mu.Lock()
-		a.settings, a.settled = settings, time.Now()
+		a.systems, a.live, a.settled = systems, live, time.Now()
 		a.mu.Unlock()
 	}
-	s.Settings = settings[name]
-	return s, nil
+	s := systems[name]
+	return ownership.System{Name: name, Adapter: s.Adapter, Settings: s.Settings}, live[name], nil
+}
+
+// forget makes the next look at systems and drifts a fresh one.
+func (a *Applier) forget() {
+	a.mu.Lock()
+	a.settled = time.Time{}
+	a.mu.Unlock()
 }
 
 // New returns an Applier. ring may be nil.

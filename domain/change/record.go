@@ -75,6 +75,16 @@ func (r *run) record(in Incoming) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := r.reshape(&in, old); err != nil {
+		return Result{}, err
+	}
+	rec = in.Record
+	if again := match.Keys(rec.Kind, rec.Values); keys != nil && !slices.Equal(again, keys) {
+		keys = again // values that are kept have keys
+		if err := store.LockKeys(r.ctx, r.tx, rec.Kind, texts(keys)); err != nil {
+			return Result{}, err
+		}
+	}
 	cur, changed := merge(in, old)
 	if cur == nil {
 		return Result{EntityID: old.EntityID, Stale: true}, nil

@@ -442,6 +442,12 @@ func (s *settlement) project() error {
 				continue
 			}
 		}
+		if f, err := store.Unsafe(s.ctx, s.tx, sys.Name, s.kp.Kind, diff.Fields()); err != nil {
+			return err
+		} else if f != "" {
+			s.park(p, diff, domain.Drift, sys.Name+" does not show "+string(f)+" as it did: see the case")
+			continue
+		}
 		s.bump(p, diff, rec)
 	}
 	return nil

@@ -2,6 +2,7 @@ package change_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -559,4 +560,31 @@ func (w *world) pair(tag int, v domain.Values) string {
 	w.see(accounting, fmt.Sprintf("x%d", tag), v)
 	w.work(w.faithful)
 	return res.EntityID
+}
+
+// Drift compares objects whose members are fields: {"phone": "0298765432"}.
+func (s shelf) Drift(_ ownership.System, _ domain.Kind, old, now json.RawMessage, before []domain.Issue) []domain.Issue {
+	var a, b map[string]any
+	if json.Unmarshal(now, &b) != nil {
+		return nil
+	}
+	_ = json.Unmarshal(old, &a)
+	var found []domain.Issue
+	for _, is := range before {
+		if _, back := b[is.Path]; !back && is.Path != "" && is.Code == domain.FieldMissing {
+			found = append(found, is)
+		}
+	}
+	for _, f := range slices.Sorted(maps.Keys(a)) {
+		if _, there := b[f]; !there {
+			found = append(found, domain.Issue{Field: domain.Field(f), Path: f, Code: domain.FieldMissing, Severity: domain.Warning, Message: f + " is not there any more"})
+		}
+	}
+	return found
+}
+
+func (s shelf) Shows(_ ownership.System, _ domain.Kind, raw json.RawMessage, paths []string) []string {
+	var o map[string]any
+	_ = json.Unmarshal(raw, &o)
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { _, ok := o[p]; return !ok })
 }

@@ -412,6 +412,8 @@ enum ErrorCode {
   INTERNAL
   "Something else must happen first."
   NOT_READY
+  "It waits because the vendor no longer shows the field as it did."
+  DRIFT
   "The API key does not verify."
   UNAUTHENTIC
   "Of a projection: its system is in a dry run, so the write is recorded and not sent."

@@ -3665,6 +3665,8 @@ const (
 	ErrorCodeInternal ErrorCode = "INTERNAL"
 	// Something else must happen first.
 	ErrorCodeNotReady ErrorCode = "NOT_READY"
+	// It waits because the vendor no longer shows the field as it did.
+	ErrorCodeDrift ErrorCode = "DRIFT"
 	// The API key does not verify.
 	ErrorCodeUnauthentic ErrorCode = "UNAUTHENTIC"
 	// Of a projection: its system is in a dry run, so the write is recorded and not sent.
@@ -3689,6 +3691,7 @@ var AllErrorCode = []ErrorCode{
 	ErrorCodeStale,
 	ErrorCodeInternal,
 	ErrorCodeNotReady,
+	ErrorCodeDrift,
 	ErrorCodeUnauthentic,
 	ErrorCodeDryRun,
 	ErrorCodeSkipped,
@@ -3697,7 +3700,7 @@ var AllErrorCode = []ErrorCode{
 
 func (e ErrorCode) IsValid() bool {
 	switch e {
-	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits:
+	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeDrift, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits:
 		return true
 	}
 	return false
