@@ -85,6 +85,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum write list|show ID|approve ID…|approve --all|reject ID… --reason WHY   what a dry run would have sent
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
+  datum merge [--reason WHY] [--dry-run] SURVIVOR LOSER | unmerge ID   make two entities one; part them again
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
@@ -119,6 +120,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 		"match":     c.match,
 		"help":      func() error { fmt.Fprint(out, usage); return nil }}
 	maps.Copy(commands, c.control())
+	commands["merge"], commands["unmerge"] = c.merge, c.unmerge
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
 		return domain.Errorf(domain.Invalid, "there is no command %q; datum help lists them", args[0])
@@ -436,6 +438,16 @@ func (c *command) key() error {
 func (c *command) retention() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Retention(c.ctx, args) })
+}
+
+func (c *command) merge() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Merge(c.ctx, args) })
+}
+
+func (c *command) unmerge() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Unmerge(c.ctx, args) })
 }
 
 func (c *command) imports() error {

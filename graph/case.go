@@ -101,6 +101,15 @@ func (r *Resolver) previewed(ctx context.Context, in model.ResolveCaseInput) (*m
 	if err != nil {
 		return nil, err
 	}
+	m, err := r.foreseen(ctx, p)
+	if err == nil {
+		m.UserErrors = ues
+	}
+	return m, err
+}
+
+// foreseen shows what a transaction would do, or has done.
+func (r *Resolver) foreseen(ctx context.Context, p change.Preview) (*model.CasePreview, error) {
 	systems, err := store.Systems(ctx, r.pool)
 	if err != nil {
 		return nil, err
@@ -120,7 +129,7 @@ func (r *Resolver) previewed(ctx context.Context, in model.ResolveCaseInput) (*m
 		}
 		return &model.CaseAhead{ID: id, Kind: *enum[model.CaseKind](c.Kind), Title: c.Title}
 	}
-	m := &model.CasePreview{UserErrors: ues, Opens: each(p.Opens, ahead), Ends: each(p.Ends, ahead), Merges: []*model.MergeAhead{},
+	m := &model.CasePreview{Opens: each(p.Opens, ahead), Ends: each(p.Ends, ahead), Merges: []*model.MergeAhead{},
 		Golden: each(p.Golden, func(g change.GoldenChange) *model.GoldenAhead {
 			return &model.GoldenAhead{EntityID: text(g.EntityID), Name: g.Name, Field: string(g.Field), From: []byte(g.From), To: []byte(g.To)}
 		}),

@@ -287,7 +287,7 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 	for _, r := range records {
 		byExternal[r.ExternalID] = r
 	}
-	refs, err := p.externals(ctx, entities, claimed)
+	refs, err := p.externals(ctx, entities, records, claimed)
 	if err != nil {
 		return nil, err
 	}

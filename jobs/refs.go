@@ -17,8 +17,8 @@ import (
 // externals knows the vendor's ids of entities.
 type externals map[string]string
 
-// externals looks up what the entities refer to in this system.
-func (p *pass) externals(ctx context.Context, entities []store.Entity, claimed []*store.Projection) (externals, error) {
+// externals looks up what the entities, and their records, refer to in this system.
+func (p *pass) externals(ctx context.Context, entities []store.Entity, records []*store.Record, claimed []*store.Projection) (externals, error) {
 	var ids []string
 	note := func(v domain.Values) {
 		for _, r := range domain.Refs(p.kind, v) {
@@ -29,6 +29,9 @@ func (p *pass) externals(ctx context.Context, entities []store.Entity, claimed [
 	}
 	for _, e := range entities {
 		note(e.Golden)
+	}
+	for _, rec := range records {
+		note(rec.Values)
 	}
 	for _, c := range claimed {
 		note(c.Diff)

@@ -63,7 +63,7 @@ func (r *run) same(c store.Case, d Decision) error {
 	default:
 		return domain.Errorf(domain.Invalid, "case %s is about %s and %s: one of them has to stay, not %s", c.ID, c.EntityID, c.OtherID, d.TargetID)
 	}
-	if err := r.mergeEntities(loser, survivor, d.Actor+" decided that they are the same"); err != nil {
+	if err := r.mergeEntities(loser, survivor, d.Actor+" decided that they are the same", "case "+c.ID); err != nil {
 		return err
 	}
 	_, err := r.resettle(survivor, nil)
@@ -295,6 +295,7 @@ func (r *run) linkTo(c store.Case, d Decision) error {
 	if err != nil || rec == nil || rec.EntityID != "" {
 		return err
 	}
+	rec.Home = d.TargetID
 	return r.adoptInto(st.Entity.ID, rec, func(s *settlement) {
 		r.history(&s.st.Entity, store.History{Action: store.ActionLinked, System: rec.System, ExternalID: rec.ExternalID, Note: d.Actor + " said so, case " + c.ID})
 	})

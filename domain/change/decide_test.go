@@ -12,7 +12,7 @@ import (
 
 func (w *world) pins(id string) (fields []string) {
 	w.tb.Helper()
-	rows, err := w.pool.Query(ctx, `SELECT field FROM pins WHERE entity_id = $1 ORDER BY field`, id)
+	rows, err := w.pool.Query(ctx, `SELECT field FROM pins WHERE entity_id = $1 AND slept_by = '' ORDER BY field`, id)
 	w.ok(err)
 	defer rows.Close()
 	for rows.Next() {

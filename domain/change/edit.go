@@ -190,16 +190,28 @@ func (r *run) create(e Edit, res *Result) error {
 	return err
 }
 
+// native returns the record by which one of Datum's own systems speaks of the entity. An entity that others were merged into
+// gets one of its own, which begins with what theirs said: what is decided from now on is not theirs when they are parted.
+func (s *settlement) native(system string) *store.Record {
+	id := s.st.Entity.ID
+	rec := &store.Record{System: system, Confirmed: domain.Values{}, Held: map[domain.Field]store.Held{}, Echo: map[domain.Field]bool{},
+		Record: domain.Record{Kind: s.kp.Kind, ExternalID: id, Values: domain.Values{}}, EntityID: id}
+	if r, _ := s.primary(system); r != nil {
+		if !s.st.Merged || r.ExternalID == id {
+			return r
+		}
+		rec.Values, rec.Own = r.Values.Clone(), map[domain.Field]store.Own{}
+		for f := range rec.Values {
+			rec.Own[f] = store.Own{Value: domain.Null}
+		}
+	}
+	return rec
+}
+
 // contribute lays values over the native system's record of the entity.
 func (s *settlement) contribute(system string, values domain.Values) {
-	i := slices.IndexFunc(s.st.Records, func(rec *store.Record) bool { return rec.System == system })
-	var rec *store.Record
-	if i >= 0 {
-		rec = s.st.Records[i]
-	} else {
-		rec = &store.Record{System: system, Confirmed: domain.Values{}, Held: map[domain.Field]store.Held{}, Echo: map[domain.Field]bool{},
-			Record: domain.Record{Kind: s.kp.Kind, ExternalID: s.st.Entity.ID, Values: domain.Values{}}, EntityID: s.st.Entity.ID}
-	}
+	rec := s.native(system)
+	s.was = rec.Clone()
 	s.changed = map[domain.Field]bool{}
 	for _, f := range values.Fields() {
 		if !equal(rec.Values[f], values[f]) {
@@ -207,7 +219,7 @@ func (s *settlement) contribute(system string, values domain.Values) {
 		}
 		rec.Values[f] = values[f]
 		if _, ok := s.st.Pins[f]; ok && s.kp.Rule(f, s.st.Entity.Stage).Owner == system {
-			s.unpin(f, system, rec.ExternalID, system+", which owns it, has decided anew")
+			s.unpin(f, system, rec.ExternalID, system+", which owns it, has decided anew", "")
 			s.pinned = true
 		}
 	}

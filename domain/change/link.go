@@ -13,9 +13,9 @@ import (
 // link decides which entity the record belongs to and sets cur.EntityID; it creates the entity where the policy lets the
 // system do so. In order: the link it has, the entity our write was for, a merge in the vendor, our id in the vendor's
 // external-id field, strong keys. Anything ambiguous becomes an entity of its own and a case.
-func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult, error) {
+func (r *run) link(in Incoming, old, cur *store.Record, keys []match.Key) (linkResult, error) {
 	var res linkResult
-	if err := r.followMerge(in, cur); err != nil {
+	if err := r.followMerge(in, old, cur); err != nil {
 		return res, err
 	}
 	if cur.EntityID != "" {
@@ -25,6 +25,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 	}
 	if in.EntityID != "" {
 		id, err := store.Survivor(r.ctx, r.tx, in.EntityID)
+		cur.Home = in.EntityID
 		cur.EntityID, res.linkedBy, res.unmatched = id, "written by Datum", true
 		return res, err
 	}
@@ -40,6 +41,7 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 				return res, err
 			}
 			if !taken {
+				cur.Home = cur.CanonicalID
 				cur.EntityID, res.linkedBy, res.unmatched = id, "our id in the record", true
 				return res, nil
 			}
@@ -53,6 +55,9 @@ func (r *run) link(in Incoming, cur *store.Record, keys []match.Key) (linkResult
 		return res, err
 	}
 	if len(rivals) == 0 && len(matches) == 1 && !slices.Contains(matches[0].Systems, in.System) {
+		if homes := matches[0].Homes; len(homes) == 1 {
+			cur.Home = homes[0]
+		}
 		cur.EntityID, res.linkedBy = matches[0].EntityID, "same "+describeKeys(matches[0].Keys)
 		return res, nil
 	}
@@ -119,7 +124,7 @@ func (r *run) adopt(st *state, cur *store.Record, keys []match.Key) (map[*store.
 		if !alone || taken {
 			continue
 		}
-		f.EntityID = st.Entity.ID
+		f.EntityID, f.Home = st.Entity.ID, cur.Home
 		st.put(f)
 		adopted[f] = true
 		r.history(&st.Entity, store.History{Action: store.ActionLinked, System: f.System, ExternalID: f.ExternalID, Note: "same " + describeKeys(texts(keys))})
@@ -200,7 +205,7 @@ func (r *run) hasLive(entityID, system, except string) (bool, error) {
 
 // followMerge carries a merge made in the vendor into Datum: the losers' records become tombstones that lead to the
 // survivor, and entities that the vendor has made one become one.
-func (r *run) followMerge(in Incoming, cur *store.Record) error {
+func (r *run) followMerge(in Incoming, old, cur *store.Record) error {
 	var losers []*store.Record
 	if len(cur.Aliases) > 0 {
 		recs, err := store.Records(r.ctx, r.tx, in.System, cur.Kind, cur.Aliases)
@@ -223,12 +228,22 @@ func (r *run) followMerge(in Incoming, cur *store.Record) error {
 			continue
 		}
 		store.QueueAlias(r.batch, in.System, cur.Kind, l.ExternalID, cur.ExternalID)
-		if !l.Deleted || l.MergedInto != cur.ExternalID {
+		news := !l.Deleted || l.MergedInto != cur.ExternalID
+		if news {
 			l.Deleted, l.MergedInto = true, cur.ExternalID
 			store.QueueRecord(r.batch, l)
 			store.QueueMatchKeys(r.batch, in.System, cur.Kind, l.ExternalID, nil)
 		}
-		if err := r.mergeInto(cur, l.EntityID, in.System+" merged "+l.ExternalID+" into "+cur.ExternalID); err != nil {
+		if !news && l.EntityID != "" && cur.EntityID != "" {
+			parted, err := r.parted(l.EntityID, cur.EntityID)
+			if err != nil {
+				return err
+			}
+			if parted {
+				continue // it was followed once, and a person has undone it since
+			}
+		}
+		if err := r.mergeInto(cur, l, in.System+" merged "+l.ExternalID+" into "+cur.ExternalID); err != nil {
 			return err
 		}
 	}
@@ -244,70 +259,33 @@ func (r *run) followMerge(in Incoming, cur *store.Record) error {
 	}
 	w := winners[0]
 	if cur.EntityID == "" {
-		cur.EntityID = w.EntityID
+		cur.EntityID, cur.Home = w.EntityID, w.Home
 		return nil
+	}
+	if old != nil && old.MergedInto == cur.MergedInto {
+		if parted, err := r.parted(cur.EntityID, w.EntityID); err != nil || parted {
+			return err
+		}
 	}
 	loser := cur.EntityID
 	cur.EntityID = w.EntityID
-	return r.mergeEntities(loser, w.EntityID, in.System+" merged "+cur.ExternalID+" into "+cur.MergedInto)
+	return r.mergeEntities(loser, w.EntityID, in.System+" merged "+cur.ExternalID+" into "+cur.MergedInto, "")
 }
 
 // mergeInto makes the loser's entity the record's: it takes it over if the record has none, else the two become one.
-func (r *run) mergeInto(cur *store.Record, loser, note string) error {
-	if loser == "" {
+func (r *run) mergeInto(cur, loser *store.Record, note string) error {
+	if loser.EntityID == "" {
 		return nil
 	}
-	loser, err := store.Survivor(r.ctx, r.tx, loser)
+	id, err := store.Survivor(r.ctx, r.tx, loser.EntityID)
 	if err != nil {
 		return err
 	}
 	if cur.EntityID == "" {
-		cur.EntityID = loser
+		cur.EntityID, cur.Home = id, loser.Home
 		return nil
 	}
-	return r.mergeEntities(loser, cur.EntityID, note)
-}
-
-// mergeEntities makes the loser part of the survivor. Both ids go on resolving; the caller settles the survivor.
-func (r *run) mergeEntities(loser, survivor, note string) error {
-	a, err := store.Survivor(r.ctx, r.tx, loser)
-	if err != nil {
-		return err
-	}
-	b, err := store.Survivor(r.ctx, r.tx, survivor)
-	if err != nil || a == b {
-		return err
-	}
-	if err := r.flush(); err != nil {
-		return err
-	}
-	states := map[string]*store.EntityState{}
-	for _, id := range []string{min(a, b), max(a, b)} {
-		st, err := store.LockEntity(r.ctx, r.tx, id)
-		if err != nil {
-			return err
-		}
-		states[id] = &st
-	}
-	kind := domain.KindOfID(b)
-	for f, p := range states[a].Pins {
-		if _, decided := states[b].Pins[f]; !decided {
-			states[b].Pins[f] = p
-			store.QueuePin(r.batch, b, p)
-		}
-	}
-	store.QueueMatchKeys(r.batch, "", kind, a, nil)
-	store.QueueMatchKeys(r.batch, "", kind, b, pinnedKeys(kind, states[b].Pins))
-	r.history(&states[b].Entity, store.History{Action: store.ActionMerged, Note: note + "; " + a + " is now part of this"})
-	r.history(&states[a].Entity, store.History{Action: store.ActionMerged, Note: note + "; now part of " + b})
-	store.QueueCaseMove(r.batch, a, b)
-	store.QueueMerge(r.batch, kind, a, b)
-	if r.merged == nil {
-		r.merged = map[string]string{}
-	}
-	r.merged[a] = b
-	store.QueueEvent(r.batch, store.TopicEntity, a, "", b, r.cause.CorrelationID)
-	return r.flush()
+	return r.mergeEntities(id, cur.EntityID, note, "")
 }
 
 // NameOf is what people call the object with these values.

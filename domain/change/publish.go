@@ -110,8 +110,11 @@ func (a *Applier) diffSome(ctx context.Context, p *ownership.Policy, ids []strin
 			}
 			eff.Entities++
 			r := &run{Applier: a, ctx: ctx, tx: tx, batch: &pgx.Batch{}, cause: Cause{Source: FromPolicy}}
-			before := es.Entity.Golden.Clone()
-			s := &settlement{run: r, st: &state{EntityState: es}, pol: p, kp: p.Kind(es.Entity.Kind)}
+			before, st := es.Entity.Golden.Clone(), &state{EntityState: es}
+			if err := r.survive(st); err != nil {
+				return err
+			}
+			s := &settlement{run: r, st: st, pol: p, kp: p.Kind(es.Entity.Kind)}
 			res, err := s.settle()
 			if err != nil {
 				return err

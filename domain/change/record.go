@@ -96,7 +96,7 @@ func (r *run) record(in Incoming) (Result, error) {
 		store.QueueRecord(r.batch, cur) // gone before it was ever seen: an older state of it must not bring it back
 		return Result{}, nil
 	}
-	res, err := r.link(in, cur, keys)
+	res, err := r.link(in, old, cur, keys)
 	if err != nil {
 		return res.Result, err
 	}
@@ -144,11 +144,12 @@ func (r *run) record(in Incoming) (Result, error) {
 		return res.Result, err
 	}
 	st.put(cur)
+	st.lead(cur)
 	adopted, err := r.adopt(st, cur, keys)
 	if err != nil {
 		return res.Result, err
 	}
-	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, changed: changed,
+	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, was: old, changed: changed,
 		dirty: adopted}
 	if in.Source == FromProjection {
 		s.answered, s.wrote = true, domain.Values{}
@@ -193,7 +194,7 @@ func (r *run) refresh(old, cur *store.Record) error {
 	if now.EntityID != old.EntityID && now.EntityID != cur.EntityID {
 		return store.ErrAgain
 	}
-	cur.Confirmed, cur.Held, cur.Echo = now.Confirmed, now.Held, now.Echo
+	cur.Confirmed, cur.Held, cur.Echo, cur.Own = now.Confirmed, now.Held, now.Echo, now.Own
 	return nil
 }
 
@@ -286,15 +287,16 @@ func (r *run) lock(id string) (*state, *ownership.Policy, error) {
 			id = es.Entity.MergedInto
 			continue
 		}
-		if err := r.survive(&es); err != nil {
+		st := &state{EntityState: es}
+		if err := r.survive(st); err != nil {
 			return nil, nil, err
 		}
 		pol, n, err := r.Policy(r.ctx, r.tx, es.Policy)
 		if err != nil {
 			return nil, nil, err
 		}
-		es.Policy = n
-		return &state{EntityState: es}, pol, nil
+		st.Policy = n
+		return st, pol, nil
 	}
 	return nil, nil, domain.Errorf(domain.Internal, "the merges of %s run in a circle", id)
 }
@@ -302,7 +304,13 @@ func (r *run) lock(id string) (*state, *ownership.Policy, error) {
 // state is an entity's state while it is being changed.
 type state struct {
 	store.EntityState
+	survivors map[string]string // of merged entities that the records refer to
+	said      map[*store.Record]said
 }
+
+// said are the values of a record as they are stored, where they refer to entities that others stand for now: they go on
+// saying which one was meant, so that a merge can be undone.
+type said struct{ values, confirmed domain.Values }
 
 // put adds or replaces a record.
 func (st *state) put(rec *store.Record) {

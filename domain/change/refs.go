@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -87,29 +88,73 @@ func (r *run) arrived(system string, rec *store.Record) error {
 }
 
 // survive makes references in the records' values lead to the entities that stand for merged ones.
-func (r *run) survive(es *store.EntityState) error {
+func (r *run) survive(st *state) error {
 	var ids []string
-	for _, rec := range es.Records {
-		for _, ref := range domain.Refs(rec.Kind, rec.Values) {
+	note := func(v domain.Values) {
+		for _, ref := range domain.Refs(st.Entity.Kind, v) {
 			if !slices.Contains(ids, ref.ID) {
 				ids = append(ids, ref.ID)
 			}
 		}
 	}
-	to, err := store.Survivors(r.ctx, r.tx, ids)
-	if err != nil || len(to) == 0 {
+	for _, rec := range st.Records {
+		note(rec.Values)
+		note(rec.Confirmed)
+	}
+	for f, p := range st.Pins {
+		note(domain.Values{f: p.Value})
+	}
+	var err error
+	if st.survivors, err = store.Survivors(r.ctx, r.tx, ids); err != nil || len(st.survivors) == 0 {
 		return err
 	}
-	lead := func(ref domain.Ref) string {
-		if s := to[ref.ID]; s != "" {
-			return s
-		}
-		return ref.ID
+	for _, rec := range st.Records {
+		st.lead(rec)
 	}
-	for _, rec := range es.Records {
-		rec.Values, rec.Confirmed = domain.MapRefs(rec.Kind, rec.Values, lead), domain.MapRefs(rec.Kind, rec.Confirmed, lead)
+	for f, p := range st.Pins {
+		p.Value = domain.MapRefs(st.Entity.Kind, domain.Values{f: p.Value}, st.survivor)[f]
+		st.Pins[f] = p
 	}
 	return nil
+}
+
+// survivor leads a reference to the entity that stands for what was merged.
+func (st *state) survivor(ref domain.Ref) string { return cmp.Or(st.survivors[ref.ID], ref.ID) }
+
+// lead makes the references of one record lead to survivors, and keeps what it says itself.
+func (st *state) lead(rec *store.Record) {
+	if len(st.survivors) == 0 {
+		return
+	}
+	if st.said == nil {
+		st.said = map[*store.Record]said{}
+	}
+	st.said[rec] = said{rec.Values, rec.Confirmed}
+	rec.Values, rec.Confirmed = domain.MapRefs(rec.Kind, rec.Values, st.survivor), domain.MapRefs(rec.Kind, rec.Confirmed, st.survivor)
+}
+
+// stored returns the record as it is to be stored: what it said itself, where that still leads to what it is.
+func (st *state) stored(rec *store.Record) *store.Record {
+	was, led := st.said[rec]
+	if !led {
+		return rec
+	}
+	rec = rec.Clone()
+	values, confirmed := domain.MapRefs(rec.Kind, was.values, st.survivor), domain.MapRefs(rec.Kind, was.confirmed, st.survivor)
+	for f, v := range rec.Confirmed {
+		switch v {
+		case values[f]:
+			rec.Confirmed[f] = was.values[f]
+		case confirmed[f]:
+			rec.Confirmed[f] = was.confirmed[f]
+		}
+	}
+	for f, v := range rec.Values {
+		if v == values[f] {
+			rec.Values[f] = was.values[f]
+		}
+	}
+	return rec
 }
 
 // checkRefs verifies that what an edit refers to is there. A line that names a product and says nothing else of it gets the

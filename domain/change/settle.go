@@ -22,12 +22,16 @@ type settlement struct {
 	kp      *ownership.KindPolicy
 	systems map[string]ownership.System // those of the policy, with settings
 	created bool
+	parted  bool // it is one of its own again: its golden row is to be made anew
 
 	touched *store.Record         // the record that has just been seen, nil if none
+	was     *store.Record         // what it was before, nil if it is new
 	changed map[domain.Field]bool // its fields that changed with that
 	// answered says that the record is the answer to our own write, and wrote are the values that it set.
 	answered bool
 	wrote    domain.Values
+	before   map[*store.Record]before // of the records of a merged entity
+	echoed   map[domain.Field]bool    // changed fields of touched that are our own write
 
 	res    ownership.Resolution
 	golden domain.Values
@@ -46,6 +50,7 @@ func (s *settlement) settle() (linkResult, error) {
 		return linkResult{}, err
 	}
 	e := &s.st.Entity
+	s.attend()
 	if s.touched != nil {
 		s.touched.EntityID = e.ID
 		s.dirty[s.touched] = true
@@ -54,7 +59,9 @@ func (s *settlement) settle() (linkResult, error) {
 			s.touched.Echo[f] = s.ours(s.touched, f)
 		}
 	}
+	s.giveBack()
 	s.resolve()
+	s.forgo()
 	if s.confirmPins() {
 		s.resolve()
 		s.pinned = true
@@ -74,9 +81,10 @@ func (s *settlement) settle() (linkResult, error) {
 	if err := s.project(); err != nil {
 		return linkResult{}, err
 	}
+	s.remember()
 	for _, rec := range s.st.Records {
 		if s.dirty[rec] {
-			store.QueueRecord(s.batch, rec)
+			store.QueueRecord(s.batch, s.st.stored(rec))
 		}
 	}
 	for _, topic := range slices.Sorted(maps.Keys(s.events)) {
@@ -111,7 +119,7 @@ func (s *settlement) resolve() {
 			c.Values = rec.Values.Clone()
 			c.Values["status"] = domain.TextValue("ARCHIVED")
 		}
-		cs = append(cs, c)
+		cs = append(cs, withOwn(rec, c))
 	}
 	pins := make(domain.Values, len(s.st.Pins))
 	for f, p := range s.st.Pins {
@@ -122,8 +130,11 @@ func (s *settlement) resolve() {
 }
 
 // superseded reports whether the record was merged into another one of the entity, which speaks for it. Until that one has
-// been seen, the last word of the merged one counts.
+// been seen, the last word of the merged one counts. Of Datum's own systems the entity's own record speaks, if it has one.
 func (s *settlement) superseded(rec *store.Record) bool {
+	if rec.ExternalID != s.st.Entity.ID && s.pol.Adapter(rec.System) == ownership.Native {
+		return slices.ContainsFunc(s.st.Records, func(r *store.Record) bool { return r.System == rec.System && r.ExternalID == s.st.Entity.ID })
+	}
 	return rec.MergedInto != "" && slices.ContainsFunc(s.st.Records, func(r *store.Record) bool {
 		return r.System == rec.System && r.ExternalID == rec.MergedInto
 	})
@@ -186,17 +197,17 @@ func (s *settlement) confirmPins() bool {
 		default:
 			continue
 		}
-		s.unpin(f, owner, rec.ExternalID, note)
+		s.unpin(f, owner, rec.ExternalID, note, rec.Home)
 		ended = true
 	}
 	return ended
 }
 
-// unpin ends a pin and queues that.
-func (s *settlement) unpin(f domain.Field, system, externalID, note string) {
+// unpin ends a pin and queues that. by is the home of the record that has confirmed it.
+func (s *settlement) unpin(f domain.Field, system, externalID, note, by string) {
 	p := s.st.Pins[f]
 	delete(s.st.Pins, f)
-	store.QueueUnpin(s.batch, s.st.Entity.ID, f)
+	store.QueueUnpin(s.batch, s.st.Entity.ID, f, by)
 	s.history(&s.st.Entity, store.History{Action: store.ActionUnpinned, Field: f, New: p.Value, Owner: system, System: system, ExternalID: externalID, Note: note})
 }
 
@@ -256,10 +267,10 @@ func (s *settlement) updateGolden() error {
 			ExternalID: g.ExternalID, Why: string(g.Why), Owner: g.Owner})
 	}
 	s.out.Changed = changes
-	if len(changes) == 0 && !moved && !s.created && e.Policy == s.st.Policy {
+	if len(changes) == 0 && !moved && !s.created && !s.parted && e.Policy == s.st.Policy {
 		return nil
 	}
-	if len(changes) == 0 && !moved && !s.created {
+	if len(changes) == 0 && !moved && !s.created && !s.parted && e.Policy != 0 {
 		store.QueueEntityPolicy(s.batch, e.ID, s.st.Policy)
 		return nil
 	}
@@ -303,6 +314,12 @@ func (s *settlement) judge() error {
 // judgeField compares one field with golden as far as the system can hold it.
 func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Value, native, primary, writable bool) error {
 	theirs, g := rec.Values[f], s.res.Fields[f]
+	if rec.Own[f].Back && !equal(theirs, g.Value) {
+		if !s.stands(rec, f, rec.Own[f].Value) {
+			delete(rec.Held, f)
+		}
+		return nil // its own word is on its way back to it
+	}
 	if equal(theirs, g.Value) || equal(theirs, fit) {
 		delete(rec.Held, f)
 		if g.ExternalID == rec.ExternalID && g.System == rec.System {
@@ -314,7 +331,7 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		}
 		return nil
 	}
-	if s.ours(rec, f) {
+	if s.ours(rec, f) && !s.stands(rec, f, theirs) {
 		// Seen before or after its outcome was known, or as the vendor has changed it: not somebody's edit.
 		rec.Confirmed[f], rec.Echo[f] = theirs, true
 		delete(rec.Held, f)
@@ -412,9 +429,13 @@ func (s *settlement) project() error {
 			continue
 		}
 		diff := s.diff(sys.Name, rec)
+		if rec == nil && p.ExternalID != "" {
+			p.ExternalID, p.Diff = "", domain.Values{} // its record has gone with another entity
+		}
 		if rec != nil {
 			if p.ExternalID != rec.ExternalID {
-				p.ExternalID, p.Diff = rec.ExternalID, domain.Values{} // what was wanted of another record, or of a new one
+				// What was wanted of another record, or of a new one.
+				p.ExternalID, p.Diff, p.ConfirmedVersion = rec.ExternalID, domain.Values{}, 0
 			}
 			if len(diff) == 0 {
 				s.confirm(p)
@@ -480,13 +501,15 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 		if !carried && (g.Value.Empty() || !hasIssue(rec, f) || s.kp.Rule(f, s.res.Stage).Others != ownership.Restore && !overwritten(rec, f)) {
 			continue // this object does not carry the field; or its value cannot be read and a person has to see to it
 		}
-		if g.Owner == system && g.Why != ownership.ByPin && !overwritten(rec, f) {
+		if g.Owner == system && g.Why != ownership.ByPin && !overwritten(rec, f) && !rec.Own[f].Back {
 			continue
 		}
 		if h, ok := rec.Held[f]; ok && h.Value == theirs && h.Others != string(ownership.Restore) && g.Why != ownership.ByPin {
 			continue
 		}
-		d[f] = g.Value
+		if d[f] = g.Value; rec.Own[f].Back {
+			d[f] = rec.Own[f].Value
+		}
 	}
 	return d
 }

@@ -71,7 +71,7 @@ func (w *world) begin(tb rapid.TB, policy string) {
 	tb.Helper()
 	w.tb = tb
 	b := &pgx.Batch{}
-	for _, table := range []string{"feed", "history", "cases", "case_events", "case_rules", "projections", "pins", "match_keys", "match_locks", "record_aliases", "records",
+	for _, table := range []string{"feed", "history", "cases", "case_events", "case_rules", "projections", "pins", "merges", "match_keys", "match_locks", "record_aliases", "records",
 		"customer_contacts", "customers", "entities", "idempotency", "policies", "cursors"} {
 		b.Queue("DELETE FROM " + table)
 	}

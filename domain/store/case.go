@@ -127,9 +127,24 @@ func QueueCaseMove(b *pgx.Batch, loser, survivor string) {
 		WHERE status = 'open' AND ((entity_id = $1 AND coalesce(other_id, $2) = $2) OR (entity_id = $2 AND other_id = $1))
 			AND kind = 'possible_duplicate'`, loser, survivor)
 	b.Queue(`-- name: QueueCaseMove
-		UPDATE cases SET entity_id = CASE WHEN entity_id = $1 THEN $2 ELSE entity_id END,
-			other_id = CASE WHEN other_id = $1 THEN $2 ELSE other_id END, updated_at = now()
+		UPDATE cases c SET entity_id = CASE WHEN entity_id = $1 THEN $2 ELSE entity_id END,
+			other_id = CASE WHEN other_id = $1 THEN $2 ELSE other_id END, moved_from = CASE WHEN moved_from = '' THEN $1 ELSE moved_from END,
+			dedupe_key = CASE WHEN `+rekeyed+` THEN replace(dedupe_key, $1, $2) ELSE dedupe_key END, updated_at = now()
 		WHERE (entity_id = $1 OR other_id = $1) AND status = 'open'`, loser, survivor)
+}
+
+// rekeyed says whether the case can be asked for by the name of $2 instead of $1: there may be one of that name already.
+const rekeyed = `c.kind <> 'possible_duplicate' AND NOT EXISTS (
+	SELECT FROM cases o WHERE o.status = 'open' AND o.id <> c.id AND o.dedupe_key = replace(c.dedupe_key, $1, $2))`
+
+// queueCaseReturn is the reverse of QueueCaseMove for cases that were of one of the entities before.
+func queueCaseReturn(b *pgx.Batch, id, out string, all []string) {
+	b.Queue(`-- name: queueCaseReturn
+		UPDATE cases c SET entity_id = CASE WHEN entity_id = $1 THEN $2 ELSE entity_id END,
+			other_id = CASE WHEN other_id = $1 THEN $2 ELSE other_id END,
+			moved_from = CASE WHEN moved_from = $2 THEN '' ELSE moved_from END,
+			dedupe_key = CASE WHEN `+rekeyed+` THEN replace(dedupe_key, $1, $2) ELSE dedupe_key END, updated_at = now()
+		WHERE moved_from = ANY($3) AND (entity_id = $1 OR other_id = $1) AND status = 'open'`, out, id, all)
 }
 
 // CaseByID returns one case, with lock for deciding it. NotFound if there is none.

@@ -38,12 +38,12 @@ func queueCustomer(b *pgx.Batch, c *domain.Customer) {
 	}
 	search := strings.ToLower(strings.Join([]string{c.LegalName, c.TradingName, c.Email, c.ABN}, " "))
 	b.Queue(`-- name: queueCustomer
-		INSERT INTO customers (id, version, kind, legal_name, trading_name, abn, acn, gst_registered, email, phone, mobile, website,
+		INSERT INTO customers (created_at, id, version, kind, legal_name, trading_name, abn, acn, gst_registered, email, phone, mobile, website,
 			billing_lines, billing_suburb, billing_state, billing_postcode, billing_country,
 			shipping_lines, shipping_suburb, shipping_state, shipping_postcode, shipping_country,
 			lifecycle_stage, sales_owner, terms_basis, terms_days, credit_amount, credit_currency, currency, tags, notes,
 			custom_fields, status, search)
-		VALUES ($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), nullif($6, ''), nullif($7, ''), $8, nullif($9, ''),
+		VALUES (coalesce((SELECT created_at FROM entities WHERE id = $1), now()), $1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), nullif($6, ''), nullif($7, ''), $8, nullif($9, ''),
 			nullif($10, ''), nullif($11, ''), nullif($12, ''), $13, nullif($14, ''), nullif($15, ''), nullif($16, ''), nullif($17, ''),
 			$18, nullif($19, ''), nullif($20, ''), nullif($21, ''), nullif($22, ''), nullif($23, ''), nullif($24, ''),
 			nullif($25, ''), $26, $27::text::numeric, nullif($28, ''), nullif($29, ''), $30, nullif($31, ''), $32, nullif($33, ''), $34)

@@ -43,6 +43,7 @@ type EntityState struct {
 	Pins        map[domain.Field]Pin
 	Projections map[string]*Projection
 	Cases       []Case    // open ones
+	Merged      bool      // others were merged into it
 	Policy      int64     // the version in force, read after the entity was locked
 	Now         time.Time // the transaction's time, by the database's clock
 }
@@ -56,10 +57,10 @@ func LockEntity(ctx context.Context, tx pgx.Tx, id string) (st EntityState, err 
 	b.Queue(`-- name: LockEntity
 		SELECT `+entityColumns+` FROM entities WHERE id = $1 FOR UPDATE`, id)
 	b.Queue(`SELECT `+recordColumns+` FROM records WHERE entity_id = $1 ORDER BY system, external_id`, id)
-	b.Queue(`SELECT field, value, actor, reason, created_at FROM pins WHERE entity_id = $1 ORDER BY field`, id)
+	b.Queue(`SELECT `+pinColumns+` FROM pins WHERE entity_id = $1 AND slept_by = '' ORDER BY field`, id)
 	b.Queue(`SELECT `+projectionColumns+` FROM projections WHERE entity_id = $1 ORDER BY system FOR UPDATE`, id)
 	b.Queue(`SELECT `+caseColumns+` FROM cases WHERE (entity_id = $1 OR other_id = $1) AND status = 'open' ORDER BY id`, id)
-	b.Queue(`SELECT coalesce(max(version), 0), now() FROM policies`)
+	b.Queue(`SELECT coalesce(max(version), 0), now(), EXISTS (SELECT FROM entities WHERE merged_into = $1) FROM policies`, id)
 	res := tx.SendBatch(ctx, b)
 	defer func() {
 		if cerr := res.Close(); err == nil && cerr != nil {
@@ -103,7 +104,7 @@ func LockEntity(ctx context.Context, tx pgx.Tx, id string) (st EntityState, err 
 	if st.Cases, err = pgx.CollectRows(rows, pgx.RowToStructByName[Case]); err != nil {
 		return st, fmt.Errorf("store.LockEntity: cases: %w", err)
 	}
-	if err = res.QueryRow().Scan(&st.Policy, &st.Now); err != nil {
+	if err = res.QueryRow().Scan(&st.Policy, &st.Now, &st.Merged); err != nil {
 		return st, fmt.Errorf("store.LockEntity: policy: %w", err)
 	}
 	return st, nil
@@ -165,20 +166,6 @@ func QueueEntityPolicy(b *pgx.Batch, id string, policy int64) {
 		UPDATE entities SET policy = $2 WHERE id = $1 AND policy <> $2`, id, policy)
 }
 
-// QueueMerge marks the loser as merged into the survivor, moves its records, and takes it out of the lists.
-func QueueMerge(b *pgx.Batch, kind domain.Kind, loser, survivor string) {
-	b.Queue(`-- name: QueueMergeRecords
-		UPDATE records SET entity_id = $2, updated_at = now() WHERE entity_id = $1`, loser, survivor)
-	b.Queue(`-- name: QueueMergeProjections
-		DELETE FROM projections WHERE entity_id = $1`, loser)
-	b.Queue(`-- name: QueueMergeEntity
-		UPDATE entities SET merged_into = $2, updated_at = now() WHERE id = $1`, loser, survivor)
-	b.Queue("-- name: QueueMergeGolden\nDELETE FROM "+tables[kind]+" WHERE id = $1", loser)
-	queueLines(b, loser, nil)
-	queueAllocations(b, loser, nil)
-	queueRepoint(b, kind, loser, survivor)
-}
-
 // OutdatedEntities returns entities that were last resolved under an older policy than version, after id.
 func OutdatedEntities(ctx context.Context, db DB, kind domain.Kind, version int64, after string, limit int) ([]string, error) {
 	rows, err := db.Query(ctx, `-- name: OutdatedEntities
@@ -193,27 +180,4 @@ func OutdatedEntities(ctx context.Context, db DB, kind domain.Kind, version int6
 // EntityIDs returns the ids of live entities of a kind after id, for passes over everything.
 func EntityIDs(ctx context.Context, db DB, kind domain.Kind, after string, limit int) ([]string, error) {
 	return OutdatedEntities(ctx, db, kind, 1<<62, after, limit)
-}
-
-// Pin is a person's decision that overrides the policy for one field.
-type Pin struct {
-	Field     domain.Field
-	Value     domain.Value
-	Actor     string
-	Reason    string
-	CreatedAt time.Time
-}
-
-// QueuePin adds or replaces a pin.
-func QueuePin(b *pgx.Batch, entityID string, p Pin) {
-	b.Queue(`-- name: QueuePin
-		INSERT INTO pins (entity_id, field, value, actor, reason) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (entity_id, field) DO UPDATE SET value = excluded.value, actor = excluded.actor, reason = excluded.reason, created_at = now()`,
-		entityID, p.Field, p.Value, p.Actor, p.Reason)
-}
-
-// QueueUnpin removes a pin.
-func QueueUnpin(b *pgx.Batch, entityID string, f domain.Field) {
-	b.Queue(`-- name: QueueUnpin
-		DELETE FROM pins WHERE entity_id = $1 AND field = $2`, entityID, f)
 }

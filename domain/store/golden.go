@@ -160,23 +160,33 @@ func queueAllocations(b *pgx.Batch, id string, as []domain.Allocation) {
 	}
 }
 
-// queueRepoint makes everything typed that refers to the loser refer to the survivor.
-func queueRepoint(b *pgx.Batch, kind domain.Kind, loser, survivor string) {
+// reference is a typed column that refers to entities of one kind, and the column that says whose it is.
+type reference struct{ table, owner, column string }
+
+// referring returns the typed columns that refer to entities of the kind.
+func referring(kind domain.Kind) (rs []reference) {
 	for _, ki := range domain.KindsAll() {
 		for _, fi := range ki.Fields {
 			if fi.Type == domain.TypeRef && fi.Ref == kind {
-				col := pgx.Identifier{snake(fi.Name)}.Sanitize()
-				b.Queue("-- name: queueRepoint\nUPDATE "+tables[ki.Kind]+" SET "+col+" = $2 WHERE "+col+" = $1", loser, survivor)
+				rs = append(rs, reference{tables[ki.Kind], "id", pgx.Identifier{snake(fi.Name)}.Sanitize()})
 			}
 		}
 	}
 	switch kind {
 	case domain.KindProduct:
-		b.Queue("-- name: queueRepointLines\nUPDATE document_lines SET product = $2 WHERE product = $1", loser, survivor)
+		rs = append(rs, reference{"document_lines", "document", "product"})
 	case domain.KindInvoice:
-		b.Queue("-- name: queueRepointInvoices\nUPDATE allocations SET invoice = $2 WHERE invoice = $1", loser, survivor)
+		rs = append(rs, reference{"allocations", "document", "invoice"})
 	case domain.KindCreditNote:
-		b.Queue("-- name: queueRepointCreditNotes\nUPDATE allocations SET credit_note = $2 WHERE credit_note = $1", loser, survivor)
+		rs = append(rs, reference{"allocations", "document", "credit_note"})
+	}
+	return rs
+}
+
+// queueRepoint makes everything typed that refers to the loser refer to the survivor.
+func queueRepoint(b *pgx.Batch, kind domain.Kind, loser, survivor string) {
+	for _, r := range referring(kind) {
+		b.Queue("-- name: queueRepoint\nUPDATE "+r.table+" SET "+r.column+" = $2 WHERE "+r.column+" = $1", loser, survivor)
 	}
 }
 

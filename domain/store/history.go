@@ -35,6 +35,7 @@ const (
 	ActionCreated  = "created"  // the entity came to be
 	ActionLinked   = "linked"   // a record was linked
 	ActionMerged   = "merged"   // another entity was merged into this one
+	ActionUnmerged = "unmerged" // a merge was undone
 	ActionDeleted  = "deleted"  // a record is gone in its system
 	ActionRestored = "restored" // a non-owner's edit is overwritten
 	ActionProposed = "proposed" // a non-owner's edit became a proposal

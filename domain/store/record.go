@@ -22,11 +22,30 @@ type Record struct {
 	domain.Record
 	System   string
 	EntityID string // "" while unlinked
+	Home     string // the entity that it was linked to by itself, if another one stands for that now; "" is EntityID
 
 	Confirmed domain.Values         // per field, the last value that was equal to golden
 	Held      map[domain.Field]Held // edits that have been answered
 	Echo      map[domain.Field]bool // fields whose value is a copy of golden
 	Waits     []domain.Ref          // references, by the vendor's ids, to objects that no entity stands for yet
+	// Own is what the system itself said last of fields that Datum has written over while the entity was merged.
+	Own map[domain.Field]Own
+	// Alone is what was known of the record before its entity was merged, nil if it is not. QueueRecord leaves it as it is.
+	Alone *Unmerged
+}
+
+// Unmerged is what was known of a record before its entity was merged.
+type Unmerged struct {
+	Values    domain.Values         `json:"values"`
+	Confirmed domain.Values         `json:"confirmed"`
+	Held      map[domain.Field]Held `json:"held"`
+}
+
+// Own is a system's own word that was written over because of a merge.
+type Own struct {
+	Value domain.Value `json:"value"`
+	// Back says that the merge has been undone: the word counts again and is written back.
+	Back bool `json:"back,omitempty"`
 }
 
 // Held is a non-owner's edit that has been answered: a proposal that waits for a decision, a local variation, or a value
@@ -37,13 +56,13 @@ type Held struct {
 }
 
 const recordColumns = `system, kind, external_id, coalesce(entity_id, '') AS entity_id, canonical_id, version,
-	modified_at, fetched_at, values, issues, unknown, raw, deleted, merged_into, confirmed, held, echo, waits`
+	modified_at, fetched_at, values, issues, unknown, raw, deleted, merged_into, confirmed, held, echo, waits, coalesce(home, '') AS home, own, alone`
 
 func scanRecord(row pgx.CollectableRow) (*Record, error) {
 	var r Record
 	var echo, waits []string
 	err := row.Scan(&r.System, &r.Kind, &r.ExternalID, &r.EntityID, &r.CanonicalID, &r.Version, &r.ModifiedAt, &r.FetchedAt,
-		&r.Values, &r.Issues, &r.Unknown, &r.Raw, &r.Deleted, &r.MergedInto, &r.Confirmed, &r.Held, &echo, &waits)
+		&r.Values, &r.Issues, &r.Unknown, &r.Raw, &r.Deleted, &r.MergedInto, &r.Confirmed, &r.Held, &echo, &waits, &r.Home, &r.Own, &r.Alone)
 	for _, w := range waits {
 		kind, id, _ := strings.Cut(w, " ")
 		r.Waits = append(r.Waits, domain.Ref{Kind: domain.Kind(kind), ID: id})
@@ -115,15 +134,17 @@ func QueueRecord(b *pgx.Batch, r *Record) {
 	}
 	b.Queue(`-- name: QueueRecord
 		INSERT INTO records (system, kind, external_id, entity_id, canonical_id, version, modified_at, fetched_at, values, issues,
-			unknown, raw, deleted, merged_into, confirmed, held, echo, waits)
-		VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+			unknown, raw, deleted, merged_into, confirmed, held, echo, waits, home, own)
+		VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+			CASE WHEN $4 <> '' THEN coalesce(nullif($19, ''), $4) END, $20)
 		ON CONFLICT (system, kind, external_id) DO UPDATE SET entity_id = excluded.entity_id, canonical_id = excluded.canonical_id,
 			version = excluded.version, modified_at = excluded.modified_at, fetched_at = excluded.fetched_at, values = excluded.values,
 			issues = excluded.issues, unknown = excluded.unknown, raw = excluded.raw, deleted = excluded.deleted,
 			merged_into = excluded.merged_into, confirmed = excluded.confirmed, held = excluded.held, echo = excluded.echo, waits = excluded.waits,
+			home = CASE WHEN excluded.entity_id IS NOT NULL THEN coalesce(nullif($19, ''), records.home, excluded.home) END, own = excluded.own,
 			updated_at = now(), seen_at = clock_timestamp()`,
 		r.System, r.Kind, r.ExternalID, r.EntityID, r.CanonicalID, r.Version, r.ModifiedAt, r.FetchedAt, present(r.Values), orEmpty(r.Issues),
-		orEmpty(r.Unknown), rawOrNil(r.Raw), r.Deleted, r.MergedInto, present(r.Confirmed), heldOrEmpty(r.Held), echo, waits)
+		orEmpty(r.Unknown), rawOrNil(r.Raw), r.Deleted, r.MergedInto, present(r.Confirmed), heldOrEmpty(r.Held), echo, waits, r.Home, ownOrEmpty(r.Own))
 }
 
 // present drops absent fields, so that reading the row gives back the same map.
@@ -142,6 +163,13 @@ func heldOrEmpty(h map[domain.Field]Held) map[domain.Field]Held {
 		return map[domain.Field]Held{}
 	}
 	return h
+}
+
+func ownOrEmpty(o map[domain.Field]Own) map[domain.Field]Own {
+	if o == nil {
+		return map[domain.Field]Own{}
+	}
+	return o
 }
 
 func orEmpty[T any](s []T) []T {
@@ -254,6 +282,7 @@ type Match struct {
 	EntityID string
 	Keys     []string
 	Systems  []string // in which it already has a live record
+	Homes    []string // the entities that the records and pins were of by themselves
 }
 
 // MatchesFor returns the entities, other than through the record itself, with a record or pins that share one of the keys.
@@ -262,11 +291,11 @@ func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, sys
 		return nil, nil
 	}
 	rows, err := db.Query(ctx, `-- name: MatchesFor
-		SELECT m.entity_id, array_agg(DISTINCT m.key ORDER BY m.key) AS keys,
+		SELECT m.entity_id, array_agg(DISTINCT m.key ORDER BY m.key) AS keys, array_agg(DISTINCT m.home ORDER BY m.home) AS homes,
 			(SELECT array_agg(DISTINCT l.system ORDER BY l.system) FROM records l WHERE l.entity_id = m.entity_id AND NOT l.deleted) AS systems
-		FROM (SELECT r.entity_id, k.key FROM match_keys k JOIN records r ON r.system = k.system AND r.kind = k.kind AND r.external_id = k.external_id
+		FROM (SELECT r.entity_id, coalesce(r.home, r.entity_id) AS home, k.key FROM match_keys k JOIN records r ON r.system = k.system AND r.kind = k.kind AND r.external_id = k.external_id
 			WHERE k.kind = $1 AND k.key = ANY($2) AND NOT (k.system = $3 AND k.external_id = $4) AND r.entity_id IS NOT NULL AND NOT r.deleted
-			UNION ALL SELECT e.id, k.key FROM match_keys k JOIN entities e ON e.id = k.external_id COLLATE "C"
+			UNION ALL SELECT e.id, e.id, k.key FROM match_keys k JOIN entities e ON e.id = k.external_id COLLATE "C"
 			WHERE k.system = '' AND k.kind = $1 AND k.key = ANY($2) AND e.merged_into IS NULL) m
 		GROUP BY m.entity_id ORDER BY m.entity_id`, kind, keys, system, externalID)
 	if err != nil {
@@ -304,7 +333,7 @@ func MergedHere(ctx context.Context, db DB, system string, kind domain.Kind, ext
 func (r *Record) Clone() *Record {
 	c := *r
 	c.Values, c.Confirmed = r.Values.Clone(), r.Confirmed.Clone()
-	c.Held, c.Echo = maps.Clone(r.Held), maps.Clone(r.Echo)
+	c.Held, c.Echo, c.Own = maps.Clone(r.Held), maps.Clone(r.Echo), maps.Clone(r.Own)
 	return &c
 }
 

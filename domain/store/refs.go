@@ -16,7 +16,7 @@ const Waits = domain.Code("WAITS")
 // waitKey is how records.waits names an object of the record's system.
 func waitKey(r domain.Ref) string { return string(r.Kind) + " " + r.ID }
 
-// LinkedRefs looks up which entities stand for objects of a system. refs hold the vendor's ids. An object that is known but
+// LinkedRefs looks up which entities objects of a system are of, before any merge of those. refs hold the vendor's ids. An object that is known but
 // nobody's is in the answer with ""; one that was never seen is missing from it.
 func LinkedRefs(ctx context.Context, db DB, system string, refs []domain.Ref) (map[domain.Ref]string, error) {
 	kinds, ids := make([]string, len(refs)), make([]string, len(refs))
@@ -24,7 +24,7 @@ func LinkedRefs(ctx context.Context, db DB, system string, refs []domain.Ref) (m
 		kinds[i], ids[i] = string(r.Kind), r.ID
 	}
 	rows, err := db.Query(ctx, `-- name: LinkedRefs
-		SELECT w.kind, w.id, coalesce(r.entity_id, '')
+		SELECT w.kind, w.id, coalesce(r.home, r.entity_id, '')
 		FROM unnest($2::text[], $3::text[]) AS w (kind, id)
 		LEFT JOIN record_aliases a ON a.system = $1 AND a.kind = w.kind AND a.alias = w.id
 		JOIN records r ON r.system = $1 AND r.kind = w.kind AND r.external_id = coalesce(a.external_id, w.id)`, system, kinds, ids)

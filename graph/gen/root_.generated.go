@@ -113,6 +113,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("LineInput", ec.unmarshalInputLineInput),
 			graphql.NewInputUnmarshaler("LocationFilter", ec.unmarshalInputLocationFilter),
 			graphql.NewInputUnmarshaler("LocationInput", ec.unmarshalInputLocationInput),
+			graphql.NewInputUnmarshaler("MergeEntitiesInput", ec.unmarshalInputMergeEntitiesInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("OrderFilter", ec.unmarshalInputOrderFilter),
 			graphql.NewInputUnmarshaler("OrderInput", ec.unmarshalInputOrderInput),
@@ -139,6 +140,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("StepInput", ec.unmarshalInputStepInput),
 			graphql.NewInputUnmarshaler("StockLevelFilter", ec.unmarshalInputStockLevelFilter),
 			graphql.NewInputUnmarshaler("StockLevelInput", ec.unmarshalInputStockLevelInput),
+			graphql.NewInputUnmarshaler("UnmergeEntityInput", ec.unmarshalInputUnmergeEntityInput),
 			graphql.NewInputUnmarshaler("UpdateCreditNoteInput", ec.unmarshalInputUpdateCreditNoteInput),
 			graphql.NewInputUnmarshaler("UpdateCustomerInput", ec.unmarshalInputUpdateCustomerInput),
 			graphql.NewInputUnmarshaler("UpdateInvoiceInput", ec.unmarshalInputUpdateInvoiceInput),
@@ -2662,6 +2664,94 @@ type LocationPayload {
   location: Location
   "What was refused, and why."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/merge.graphqls", Input: `extend type Query {
+  "What an entity was merged with, and what of that was undone, oldest first; the id may be of any part of it."
+  merges("The entity." id: ID!): [Merge!]! @listSize(assumedSize: 3)
+}
+
+extend type Mutation {
+  """
+  Makes two entities one. What was linked to either is linked to the survivor, both ids lead to it, and everything keeps the
+  name of where it came from, so that the merge can be undone at any time.
+  """
+  mergeEntities("The two." input: MergeEntitiesInput!): MergePayload! @requires(role: OPERATOR)
+  """
+  Parts an entity from the one it was merged into. What came from it, and what has arrived for it since, goes with it; what was
+  decided of the two as one stays. They are not taken for the same again.
+  """
+  unmergeEntity("Which one." input: UnmergeEntityInput!): MergePayload! @requires(role: OPERATOR)
+}
+
+"Two entities that are one."
+input MergeEntitiesInput {
+  "The one that goes on."
+  survivorId: ID!
+  "The one that becomes part of it."
+  loserId: ID!
+  "Why they are one, for the history."
+  reason: String!
+  "Only say what would follow; nothing is kept."
+  dryRun: Boolean = false
+}
+
+"An entity that is to be one of its own again."
+input UnmergeEntityInput {
+  "The one that was merged into another."
+  id: ID!
+  "Why they are not one, for the history."
+  reason: String!
+  "Only say what would follow; nothing is kept."
+  dryRun: Boolean = false
+}
+
+"The answer to ` + "`" + `mergeEntities` + "`" + ` and ` + "`" + `unmergeEntity` + "`" + `."
+type MergePayload {
+  "The entity that goes on, as it now is; null if something was refused."
+  survivor: Entity
+  "The other one: the survivor as well while it is part of that."
+  loser: Entity
+  "What changes, or with ` + "`" + `dryRun` + "`" + ` would change; null if something was refused."
+  effect: MergeEffect
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"What follows from a merge or its undoing."
+type MergeEffect {
+  "Golden values that are others afterwards; those of an entity that is parted are compared with what the two said as one."
+  golden: [GoldenAhead!]!
+  "Writes to vendors that follow at once. Their answers may lead to more."
+  writes: [WriteAhead!]!
+  "Cases that open."
+  opens: [CaseAhead!]!
+  "Open cases that end."
+  ends: [CaseAhead!]!
+  "How many records change sides."
+  records: Int!
+  "How many documents and other entities refer to what moves; they are brought up to date in the background."
+  references: Int!
+}
+
+"One entity that was made part of another."
+type Merge {
+  "The one that became part of the other."
+  loserId: ID!
+  "The one that it was merged into; that may be part of another since."
+  survivorId: ID!
+  "When."
+  at: Time!
+  "Who did it."
+  actor: String!
+  "Why."
+  reason: String!
+  "When it was undone, null if it stands."
+  undoneAt: Time
+  "Who has undone it."
+  undoneBy: String
+  "Why it was undone."
+  undoneReason: String
 }
 `, BuiltIn: false},
 	{Name: "../schema/order.graphqls", Input: `extend type Query {
@@ -5452,6 +5542,28 @@ func (ec *executionContext) childFields_LocationPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type LocationPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Merge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "loserId":
+		return ec.fieldContext_Merge_loserId(ctx, field)
+	case "survivorId":
+		return ec.fieldContext_Merge_survivorId(ctx, field)
+	case "at":
+		return ec.fieldContext_Merge_at(ctx, field)
+	case "actor":
+		return ec.fieldContext_Merge_actor(ctx, field)
+	case "reason":
+		return ec.fieldContext_Merge_reason(ctx, field)
+	case "undoneAt":
+		return ec.fieldContext_Merge_undoneAt(ctx, field)
+	case "undoneBy":
+		return ec.fieldContext_Merge_undoneBy(ctx, field)
+	case "undoneReason":
+		return ec.fieldContext_Merge_undoneReason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Merge", field.Name)
+}
+
 func (ec *executionContext) childFields_MergeAhead(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
@@ -5460,6 +5572,38 @@ func (ec *executionContext) childFields_MergeAhead(ctx context.Context, field gr
 		return ec.fieldContext_MergeAhead_into(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MergeAhead", field.Name)
+}
+
+func (ec *executionContext) childFields_MergeEffect(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "golden":
+		return ec.fieldContext_MergeEffect_golden(ctx, field)
+	case "writes":
+		return ec.fieldContext_MergeEffect_writes(ctx, field)
+	case "opens":
+		return ec.fieldContext_MergeEffect_opens(ctx, field)
+	case "ends":
+		return ec.fieldContext_MergeEffect_ends(ctx, field)
+	case "records":
+		return ec.fieldContext_MergeEffect_records(ctx, field)
+	case "references":
+		return ec.fieldContext_MergeEffect_references(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeEffect", field.Name)
+}
+
+func (ec *executionContext) childFields_MergePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "survivor":
+		return ec.fieldContext_MergePayload_survivor(ctx, field)
+	case "loser":
+		return ec.fieldContext_MergePayload_loser(ctx, field)
+	case "effect":
+		return ec.fieldContext_MergePayload_effect(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ModeChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

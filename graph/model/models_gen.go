@@ -1307,12 +1307,72 @@ type LocationPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// One entity that was made part of another.
+type Merge struct {
+	// The one that became part of the other.
+	LoserID string `json:"loserId"`
+	// The one that it was merged into; that may be part of another since.
+	SurvivorID string `json:"survivorId"`
+	// When.
+	At time.Time `json:"at"`
+	// Who did it.
+	Actor string `json:"actor"`
+	// Why.
+	Reason string `json:"reason"`
+	// When it was undone, null if it stands.
+	UndoneAt *time.Time `json:"undoneAt,omitempty,omitzero"`
+	// Who has undone it.
+	UndoneBy *string `json:"undoneBy,omitempty,omitzero"`
+	// Why it was undone.
+	UndoneReason *string `json:"undoneReason,omitempty,omitzero"`
+}
+
 // An entity that would become part of another one.
 type MergeAhead struct {
 	// This one.
 	From string `json:"from"`
 	// Of that one.
 	Into string `json:"into"`
+}
+
+// What follows from a merge or its undoing.
+type MergeEffect struct {
+	// Golden values that are others afterwards; those of an entity that is parted are compared with what the two said as one.
+	Golden []*GoldenAhead `json:"golden"`
+	// Writes to vendors that follow at once. Their answers may lead to more.
+	Writes []*WriteAhead `json:"writes"`
+	// Cases that open.
+	Opens []*CaseAhead `json:"opens"`
+	// Open cases that end.
+	Ends []*CaseAhead `json:"ends"`
+	// How many records change sides.
+	Records int `json:"records"`
+	// How many documents and other entities refer to what moves; they are brought up to date in the background.
+	References int `json:"references"`
+}
+
+// Two entities that are one.
+type MergeEntitiesInput struct {
+	// The one that goes on.
+	SurvivorID string `json:"survivorId"`
+	// The one that becomes part of it.
+	LoserID string `json:"loserId"`
+	// Why they are one, for the history.
+	Reason string `json:"reason"`
+	// Only say what would follow; nothing is kept.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty,omitzero"`
+}
+
+// The answer to `mergeEntities` and `unmergeEntity`.
+type MergePayload struct {
+	// The entity that goes on, as it now is; null if something was refused.
+	Survivor Entity `json:"survivor,omitempty,omitzero"`
+	// The other one: the survivor as well while it is part of that.
+	Loser Entity `json:"loser,omitempty,omitzero"`
+	// What changes, or with `dryRun` would change; null if something was refused.
+	Effect *MergeEffect `json:"effect,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // One switch of a system's mode.
@@ -2760,6 +2820,16 @@ type UnfinishedEdge struct {
 	Cursor string `json:"cursor"`
 	// The thing.
 	Node *Unfinished `json:"node"`
+}
+
+// An entity that is to be one of its own again.
+type UnmergeEntityInput struct {
+	// The one that was merged into another.
+	ID string `json:"id"`
+	// Why they are not one, for the history.
+	Reason string `json:"reason"`
+	// Only say what would follow; nothing is kept.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty,omitzero"`
 }
 
 // What to change.

@@ -237,3 +237,28 @@ func TestMappingIsPrinted(t *testing.T) {
 		t.Errorf("an unknown vendor: %v", err)
 	}
 }
+
+// Two customers are made one and parted again at the command line.
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	a, out := setup(t)
+	var ids []string
+	for _, name := range []string{"First", "Second"} {
+		res, err := a.Engine.Applier().Edit(t.Context(), change.Edit{System: "ops", Kind: domain.KindCustomer, Fields: domain.Values{"legalName": domain.TextValue(name)},
+			Cause: change.Cause{Actor: "test"}})
+		must(t, err)
+		ids = append(ids, res.EntityID)
+	}
+	must(t, a.Merge(t.Context(), []string{"--dry-run", ids[0], ids[1]}))
+	contains(t, out, "nothing was changed", "1 records change sides")
+	must(t, a.Merge(t.Context(), ids))
+	contains(t, out, ids[1]+" is now part of "+ids[0])
+	must(t, a.Unmerge(t.Context(), []string{"--reason", "two firms", ids[1]}))
+	contains(t, out, ids[1]+" is one of its own again")
+	if err := a.Unmerge(t.Context(), ids[1:]); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("parting what is not merged: %v", err)
+	}
+	if err := a.Merge(t.Context(), ids[:1]); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("one id: %v", err)
+	}
+}
