@@ -64,7 +64,8 @@ func Canonical(b []byte) (Value, error) {
 	if err := d.Decode(&x); err != nil {
 		return "", err
 	}
-	return ValueOf(x), nil
+	c, err := marshal(x) // what was decoded is sorted as it is written
+	return compact(c), err
 }
 
 // plain reports whether b is a JSON string that is its own canonical form, as most values are: not empty, and without
@@ -107,6 +108,11 @@ func ValueOf(x any) Value {
 			}
 		}
 	}
+	return compact(b)
+}
+
+// compact is the value of canonical JSON, Null if there is nothing in it.
+func compact(b []byte) Value {
 	switch s := string(b); s {
 	case `""`, "{}", "[]", "null":
 		return Null

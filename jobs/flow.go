@@ -34,23 +34,22 @@ func (w *flowWorker) Work(ctx context.Context, job *river.Job[FlowArgs]) error {
 		return nil
 	}
 	f := &flow{Engine: w.Engine, pol: pol}
-	e, err := f.entity(ctx, job.Args.EntityID)
-	if err != nil || e == nil {
-		return err
-	}
-	// Everything about one order is done by one after the other: two payments must not both pay the same cent.
-	key := e.ID
-	for _, x := range []domain.Field{"order", "origin"} {
-		if id := e.Golden[x].Text(); id != "" {
-			key = id
-			break
+	id := job.Args.EntityID
+	if domain.KindOfID(id) == domain.KindStockLevel {
+		e, err := f.entity(ctx, id)
+		if err != nil || e == nil {
+			return err
 		}
-	}
-	if e.Kind == domain.KindStockLevel {
 		return f.stockLevel(ctx, e)
 	}
+	// Everything about one order is done by one after the other: two payments must not both pay the same cent.
+	id, key, err := store.FlowKey(ctx, w.pool, id)
+	if err != nil || id == "" {
+		return err
+	}
 	return store.Alone(ctx, w.pool, key, func() error {
-		if e, err = f.entity(ctx, e.ID); err != nil || e == nil { // as it is now
+		e, err := f.entity(ctx, id) // as it is now
+		if err != nil || e == nil {
 			return err
 		}
 		return f.follow(ctx, e)
@@ -87,18 +86,17 @@ func (f *flow) entity(ctx context.Context, id string) (*store.Entity, error) {
 	if id == "" {
 		return nil, nil
 	}
-	id, err := store.Survivor(ctx, f.pool, id)
-	if domain.CodeOf(err) == domain.NotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	es, err := store.Entities(ctx, f.pool, []string{id})
+	es, err := store.Goldens(ctx, f.pool, []string{id})
 	if err != nil || len(es) == 0 {
 		return nil, err
 	}
-	return &es[0], nil
+	if es[0].MergedInto == "" {
+		return &es[0], nil
+	}
+	if id, err = store.Survivor(ctx, f.pool, id); err != nil {
+		return nil, err
+	}
+	return f.entity(ctx, id)
 }
 
 // made returns the document of the kind that was made from the origin, nil if there is none yet.

@@ -272,7 +272,7 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 			external = append(external, c.ExternalID)
 		}
 	}
-	entities, err := store.Entities(ctx, p.pool, ids)
+	entities, err := store.Goldens(ctx, p.pool, ids)
 	if err != nil {
 		return nil, err
 	}

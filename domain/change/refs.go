@@ -168,7 +168,7 @@ func (r *run) checkRefs(e Edit, res *Result) error {
 	for i, ref := range refs {
 		ids[i] = ref.ID
 	}
-	found, err := store.Entities(r.ctx, r.tx, ids)
+	found, err := store.Goldens(r.ctx, r.tx, ids)
 	if err != nil {
 		return err
 	}

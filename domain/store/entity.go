@@ -120,6 +120,17 @@ func Entities(ctx context.Context, db DB, ids []string) ([]Entity, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Entity])
 }
 
+// Goldens is Entities without their provenance, which is most of what an entity is to read.
+func Goldens(ctx context.Context, db DB, ids []string) ([]Entity, error) {
+	rows, err := db.Query(ctx, `-- name: Goldens
+		SELECT id, kind, version, stage, policy, golden, NULL::jsonb AS provenance, coalesce(merged_into, '') AS merged_into, created_at, updated_at
+		FROM entities WHERE id = ANY($1) ORDER BY id`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("store.Goldens: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Entity])
+}
+
 // Survivor follows merges from id to the entity that now stands for it. NotFound if there is no such entity.
 func Survivor(ctx context.Context, db DB, id string) (string, error) {
 	var s string

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -10,6 +11,23 @@ import (
 
 	"datum/domain"
 )
+
+// FlowKey returns the entity that stands for the id now, "" if there is none, and what its flows are one after the other by: its
+// order, what it was made from, or itself.
+func FlowKey(ctx context.Context, db DB, id string) (entity, key string, err error) {
+	var into string
+	err = db.QueryRow(ctx, `-- name: FlowKey
+		SELECT coalesce(golden ->> 'order', golden ->> 'origin', id), coalesce(merged_into, '') FROM entities WHERE id = $1`, id).Scan(&key, &into)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", "", nil
+	case err != nil:
+		return "", "", fmt.Errorf("store.FlowKey: %w", err)
+	case into != "":
+		return FlowKey(ctx, db, into)
+	}
+	return id, key, nil
+}
 
 // MadeFrom returns the documents of a kind that were made from another, the oldest first.
 func MadeFrom(ctx context.Context, db DB, kind domain.Kind, origin string) ([]string, error) {
