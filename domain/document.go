@@ -134,10 +134,18 @@ func MapRefs(kind Kind, v Values, f func(Ref) string) Values {
 			if as == nil {
 				as = []Allocation{}
 			}
+			sortAllocations(as) // by the references as they are now
 			out[fi.Name] = ValueOf(as)
 		}
 	}
 	return out
+}
+
+// sortAllocations gives allocations one order: vendors list them in any.
+func sortAllocations(as []Allocation) {
+	slices.SortFunc(as, func(a, b Allocation) int {
+		return strings.Compare(a.Invoice+a.CreditNote+a.Date+a.Amount, b.Invoice+b.CreditNote+b.Date+b.Amount)
+	})
 }
 
 // Essence is what makes two values of a field the same to a business: of lines, what was agreed and not the figures that each

@@ -181,9 +181,6 @@ func (n *normalizer) allocations() Value {
 		}
 		out = append(out, a)
 	}
-	// Vendors list them in any order.
-	slices.SortFunc(out, func(a, b Allocation) int {
-		return strings.Compare(a.Invoice+a.CreditNote+a.Date+a.Amount, b.Invoice+b.CreditNote+b.Date+b.Amount)
-	})
+	sortAllocations(out)
 	return ValueOf(out)
 }

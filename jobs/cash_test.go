@@ -122,6 +122,16 @@ func cashDrill(t *testing.T, orders, kills int, between time.Duration) {
 	}
 }
 
+// objects reads everything of a type that Xero has.
+func (r *rig) objects(typ string, dst any) {
+	r.t.Helper()
+	objects, err := r.xero.Objects(typ)
+	must(r.t, err)
+	b, err := json.Marshal(objects)
+	must(r.t, err)
+	must(r.t, json.Unmarshal(b, dst))
+}
+
 // tiedOut checks Xero's own books: one invoice for each order, paid in two payments, to the cent.
 func (r *rig) tiedOut(orders int, total decimal.Decimal) {
 	r.t.Helper()
@@ -129,15 +139,8 @@ func (r *rig) tiedOut(orders int, total decimal.Decimal) {
 		InvoiceID, Reference, Status string
 		Total, AmountDue             decimal.Decimal
 	}
-	read := func(typ string, dst any) {
-		objects, err := r.xero.Objects(typ)
-		must(r.t, err)
-		b, err := json.Marshal(objects)
-		must(r.t, err)
-		must(r.t, json.Unmarshal(b, dst))
-	}
 	var invoices []invoice
-	read("invoices", &invoices)
+	r.objects("invoices", &invoices)
 	seen, sum := map[string]int{}, decimal.Zero
 	for _, i := range invoices {
 		seen[i.Reference]++
@@ -155,7 +158,7 @@ func (r *rig) tiedOut(orders int, total decimal.Decimal) {
 		Status string
 		Amount decimal.Decimal
 	}
-	read("payments", &payments)
+	r.objects("payments", &payments)
 	paid := decimal.Zero
 	for _, p := range payments {
 		paid = paid.Add(p.Amount)

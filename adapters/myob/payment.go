@@ -141,6 +141,9 @@ func setApplied(o object, v domain.Value) error {
 	}
 	out := make([]any, len(all))
 	for i, a := range all {
+		if a.OnAccount() {
+			return fmt.Errorf("%s of the payment is on the customer's account, which MYOB has no place for; set it against an invoice, or make the payment smaller", a.Amount)
+		}
 		l := object{}
 		if err := setRef(l, "Sale", domain.TextValue(a.Invoice)); err != nil {
 			return fmt.Errorf("allocation %d: the invoice: %w", i+1, err)

@@ -21,6 +21,9 @@ const (
 	ChoiceLink      = "link"      // the record belongs to an entity that the person names
 	ChoiceCreate    = "create"    // make a new entity of an unlinked record
 	ChoiceRetry     = "retry"     // try again as it is
+	ChoiceAllocate  = "allocate"  // what is on the customer's account pays an invoice that the person names
+	ChoiceRefund    = "refund"    // it is given back, by the person
+	ChoiceCredit    = "credit"    // it stays on the customer's account
 	ChoiceIgnore    = "ignore"    // close it and do nothing
 )
 
@@ -145,7 +148,14 @@ func choicesOf(kind string) []Choice {
 	case store.CaseMassChange:
 		return []Choice{ignore("nothing is archived or written now; it is asked again if more is concerned")}
 	case store.CaseFlow:
-		return []Choice{ignore("nothing is done; it is asked again if the document changes")}
+		overpaid := func(c store.Case) bool { return c.Field == "allocations" }
+		nothing := func(*run, store.Case, Decision) error { return nil }
+		return []Choice{
+			{Name: ChoiceAllocate, Target: true, when: overpaid, do: (*run).allocate, Effect: says("what is on the customer's account pays the invoice that you name, as far as it is open, in accounting too")},
+			{Name: ChoiceRefund, when: overpaid, do: nothing, Effect: says("nothing is written: give the money back in the shop or at the bank, and in accounting out of the customer's credit")},
+			{Name: ChoiceCredit, when: overpaid, do: nothing, Effect: says("nothing is written: it stays as credit on the customer's account, for a later invoice")},
+			ignore("nothing is done; it is asked again if the document changes"),
+		}
 	}
 	return nil
 }

@@ -379,6 +379,9 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		s.history(&s.st.Entity, h)
 	}
 	if others == ownership.Propose {
+		if f == "allocations" && s.pol.Flows.As != "" {
+			s.moved = append(s.moved, s.st.Entity.ID) // it may only use what was on the customer's account, which a flow sees
+		}
 		return s.openConflict(rec.System, rec.ExternalID, f, theirs, g)
 	}
 	return nil

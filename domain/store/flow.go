@@ -85,11 +85,11 @@ func OpenCase(ctx context.Context, pool *pgxpool.Pool, c Case) error {
 	})
 }
 
-// caseAnswered reports whether a person has said to ignore a case that said the same.
+// caseAnswered reports whether a person has said to leave a case alone that said the same.
 func caseAnswered(ctx context.Context, db DB, key, message string) (bool, error) {
 	var ok bool
 	err := db.QueryRow(ctx, `-- name: caseAnswered
-		SELECT EXISTS (SELECT FROM cases WHERE dedupe_key = $1 AND status = 'resolved' AND resolution = 'ignore' AND detail ->> 'message' = $2)`, key, message).Scan(&ok)
+		SELECT EXISTS (SELECT FROM cases WHERE dedupe_key = $1 AND status = 'resolved' AND resolution IN ('ignore', 'refund', 'credit') AND detail ->> 'message' = $2)`, key, message).Scan(&ok)
 	if err != nil {
 		return false, fmt.Errorf("store.caseAnswered: %w", err)
 	}
@@ -135,12 +135,12 @@ func NextNumber(ctx context.Context, tx pgx.Tx, kind domain.Kind) (int64, error)
 	return n, nil
 }
 
-// RefusedFor returns the projections of what pays the invoice that a system has refused as not possible in the state of things, and
-// that have not been tried since the invoice has changed.
+// RefusedFor returns the projections of what pays the invoice that a system has refused, such as for an invoice that was a draft or
+// had less open, and that have not been tried since the invoice has changed.
 func RefusedFor(ctx context.Context, db DB, invoice string) ([]Unwaiting, error) {
 	rows, err := db.Query(ctx, `-- name: RefusedFor
 		SELECT DISTINCT p.system, p.kind, p.entity_id, p.lane FROM allocations a
-		JOIN projections p ON p.entity_id = a.document AND p.status = 'refused' AND p.error_code = 'CONFLICT'
+		JOIN projections p ON p.entity_id = a.document AND p.status = 'refused' AND p.error_code IN ('CONFLICT', 'INVALID')
 		JOIN entities e ON e.id = a.invoice AND p.updated_at < e.updated_at
 		WHERE a.invoice = $1 ORDER BY p.entity_id, p.system`, invoice)
 	if err != nil {

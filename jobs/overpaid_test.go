@@ -1,0 +1,203 @@
+package jobs_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/store"
+)
+
+// order enters a paid order of so many kettles at 11 and returns it with its invoice.
+func (s *shop) order(number, quantity, status string) (order, invoice string) {
+	s.t.Helper()
+	order = s.edit("till", domain.KindOrder, "", fields("number", number, "customer", s.customer, "stage", "CONFIRMED", "paymentStatus", status, "lines", s.lines(quantity)))
+	s.rest()
+	ids, err := store.MadeFrom(s.ctx, s.pool, domain.KindInvoice, order)
+	must(s.t, err)
+	if len(ids) != 1 {
+		s.t.Fatalf("order %s has the invoices %v", number, ids)
+	}
+	return order, ids[0]
+}
+
+func (s *shop) paid(order, amount, day string) string {
+	s.t.Helper()
+	p := s.edit("till", domain.KindPayment, "", fields("order", order, "amount", aud(amount), "date", day))
+	s.rest()
+	return p
+}
+
+func (s *shop) pays(payment string, want ...domain.Allocation) {
+	s.t.Helper()
+	if got := s.get(payment).Golden["allocations"]; got != domain.ValueOf(want) {
+		s.t.Errorf("the payment pays %s, want %s", got, domain.ValueOf(want))
+	}
+}
+
+// decide answers the only open case.
+func (s *shop) decide(choice, target string) error {
+	s.t.Helper()
+	cs, err := store.ListCases(s.ctx, s.pool, store.CaseFilter{Status: "open"}, nil, "", 10)
+	must(s.t, err)
+	if len(cs) != 1 {
+		s.t.Fatalf("%d open cases", len(cs))
+	}
+	_, err = s.engine.Applier().Decide(s.ctx, change.Decision{CaseID: cs[0].ID, Choice: choice, TargetID: target, Cause: change.Cause{Actor: "bookkeeper"}})
+	s.rest()
+	return err
+}
+
+// TestOverpaymentIsCredit: what is more than open stands on the customer's account, and a person sets it against another invoice,
+// gives it back or leaves it. The answer lasts until the figures change.
+func TestOverpaymentIsCredit(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o, inv := s.order("#1", "1", "PAID")
+	_, other := s.order("#2", "1", "PARTIALLY_PAID")
+	p := s.paid(o, "15", "2026-03-02")
+	if cs := s.cases(); !slices.Equal(cs, []string{"order #1 is overpaid by 4.00"}) {
+		t.Fatalf("cases: %v", cs)
+	}
+	if err := s.decide(change.ChoiceAllocate, s.customer); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("set against a customer: %v", err)
+	}
+	if err := s.decide(change.ChoiceAllocate, inv); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("set against an invoice that is paid: %v", err)
+	}
+	must(t, s.decide(change.ChoiceAllocate, other))
+	s.pays(p, domain.Allocation{Invoice: inv, Amount: "11"}, domain.Allocation{Invoice: other, Amount: "4"})
+	if cs := s.cases(); len(cs) != 0 {
+		t.Errorf("cases: %v", cs)
+	}
+
+	second := s.paid(o, "5", "2026-03-03")
+	s.pays(second, domain.Allocation{Amount: "5"})
+	must(t, s.decide(change.ChoiceCredit, ""))
+	s.edit("till", domain.KindPayment, second, fields("reference", "again"))
+	s.rest()
+	if cs := s.cases(); len(cs) != 0 {
+		t.Errorf("asked again about what was answered: %v", cs)
+	}
+	s.edit("till", domain.KindPayment, second, fields("amount", aud("6")))
+	s.rest()
+	if cs := s.cases(); !slices.Equal(cs, []string{"order #1 is overpaid by 6.00"}) {
+		t.Errorf("other figures: cases: %v", cs)
+	}
+	s.edit("till", domain.KindPayment, second, fields("stage", "VOIDED"))
+	s.rest()
+	if cs := s.cases(); len(cs) != 0 {
+		t.Errorf("the payment is void and the case is open: %v", cs)
+	}
+}
+
+// TestPaymentsFindRoomLater: what looked overpaid because of what came first is allocated again when there is room for it, and the
+// case closes by itself.
+func TestPaymentsFindRoomLater(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o, inv := s.order("#1", "3", "PAID")
+	first, second := s.paid(o, "33", "2026-03-02"), s.paid(o, "33", "2026-03-03")
+	if cs := s.cases(); !slices.Equal(cs, []string{"order #1 is overpaid by 33.00"}) {
+		t.Fatalf("cases: %v", cs)
+	}
+	s.edit("till", domain.KindPayment, first, fields("stage", "VOIDED")) // the card was charged back
+	s.rest()
+	s.pays(second, domain.Allocation{Invoice: inv, Amount: "33"})
+	if cs := s.cases(); len(cs) != 0 {
+		t.Errorf("cases: %v", cs)
+	}
+}
+
+// TestCreditMakesRoomForPayment: a credit note that came before the payment had taken off what the payment pays. It is given free
+// for the refund.
+func TestCreditMakesRoomForPayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	o, inv := s.order("#1", "3", "PARTIALLY_PAID")
+	first := s.paid(o, "20", "2026-03-02")
+	note := s.edit("till", domain.KindCreditNote, "", fields("order", o, "customer", s.customer, "stage", "AUTHORISED", "lines", s.lines("1"), "reason", "dented"))
+	s.rest()
+	if got := sumOf(s.get(note).Golden["allocations"]); !got.Equal(decimal.NewFromInt(11)) {
+		t.Fatalf("the credit note takes off %s", got)
+	}
+	second := s.paid(o, "13", "2026-03-03")
+	s.pays(first, domain.Allocation{Invoice: inv, Amount: "20"})
+	s.pays(second, domain.Allocation{Invoice: inv, Amount: "13"})
+	back := s.edit("till", domain.KindPayment, "", fields("order", o, "direction", "REFUNDED", "amount", aud("11"), "date", "2026-03-04"))
+	s.rest()
+	s.pays(back, domain.Allocation{CreditNote: note, Amount: "11"})
+	if got := s.get(note).Golden["allocations"]; !got.Empty() {
+		t.Errorf("the credit note still takes off %s", got)
+	}
+	if cs := s.cases(); len(cs) != 0 {
+		t.Errorf("cases: %v", cs)
+	}
+}
+
+// TestOnePaymentOfSeveralOrders: one amount at the bank pays two orders' invoices and something more. Accounting has it as one
+// payment, follows what is allocated here, and Datum follows what is allocated there.
+func TestOnePaymentOfSeveralOrders(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, selling)
+	r.quiet(30 * time.Second)
+	customer := r.enter(domain.KindCustomer, "", fields("legalName", "Jo Citizen", "email", "jo@example.com"))
+	var orders, invoices []string
+	for i := range 3 {
+		orders = append(orders, r.enter(domain.KindOrder, "", fields("number", fmt.Sprint("#", i), "customer", customer, "orderDate", "2026-03-02", "stage", "CONFIRMED", "paymentStatus", "PARTIALLY_PAID",
+			"lines", `[{"description":"Kettle","quantity":"1","unitPrice":"110","taxCode":"GST"}]`)))
+	}
+	r.quiet(30 * time.Second)
+	for _, o := range orders {
+		ids, err := store.MadeFrom(t.Context(), r.pool, domain.KindInvoice, o)
+		must(t, err)
+		invoices = append(invoices, ids...)
+	}
+	if len(invoices) != 3 {
+		t.Fatalf("invoices: %v", invoices)
+	}
+	p := r.enter(domain.KindPayment, "", fields("customer", customer, "amount", aud("250"), "date", "2026-03-05", "allocations",
+		domain.ValueOf([]domain.Allocation{{Invoice: invoices[0], Amount: "110"}, {Invoice: invoices[1], Amount: "110"}, {Amount: "30"}})))
+	r.quiet(30 * time.Second)
+	var over []struct {
+		OverpaymentID, Status  string
+		Total, RemainingCredit decimal.Decimal
+		Allocations            []struct{ Amount decimal.Decimal }
+	}
+	r.objects("overpayments", &over)
+	if len(over) != 1 || !over[0].Total.Equal(decimal.NewFromInt(250)) || !over[0].RemainingCredit.Equal(decimal.NewFromInt(30)) || len(over[0].Allocations) != 2 {
+		t.Fatalf("accounting has %+v", over)
+	}
+	for i, want := range []string{"PAID", "PAID", "PARTIALLY_PAID"} {
+		if got := r.golden(orders[i])["paymentStatus"].Text(); i < 2 && got != want {
+			t.Errorf("order %d is %s, want %s", i, got, want)
+		}
+	}
+	// The bookkeeper sets what is left against the third invoice, in accounting.
+	ext, err := store.ExternalOf(t.Context(), r.pool, "accounting", []string{invoices[2]})
+	must(t, err)
+	_, err = r.xero.Put("overpayments", over[0].OverpaymentID, map[string]any{"Allocations": []any{map[string]any{"Invoice": map[string]any{"InvoiceID": ext[invoices[2]]}, "Amount": 30}}})
+	must(t, err)
+	r.quiet(30 * time.Second)
+	got := map[string]string{}
+	for _, a := range domain.AllocationsOf(r.golden(p)["allocations"]) {
+		got[a.Invoice] = a.Amount
+	}
+	if !maps.Equal(got, map[string]string{invoices[0]: "110", invoices[1]: "110", invoices[2]: "30"}) {
+		t.Errorf("the payment pays %v", got)
+	}
+	cases, err := store.ListCases(t.Context(), r.pool, store.CaseFilter{Status: "open"}, nil, "", 10)
+	must(t, err)
+	for _, c := range cases {
+		t.Errorf("case: %s: %s", c.Title, c.Detail.Message)
+	}
+	if n := r.xero.Duplicates(); n > 0 {
+		t.Errorf("%d duplicates", n)
+	}
+}
