@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Scan finds the pairs of a table that are one or may be, by score. Records that are one with the same third record are one
@@ -30,9 +31,9 @@ func (s *scan) decide(p *pairs, th Thresholds) []Pair {
 		}
 		return cmp.Compare(p.of[a], p.of[b])
 	})
-	known := make(map[uint64]float64, len(p.of))
+	known := make(map[uint64]judged, len(p.of))
 	for i, x := range p.of {
-		known[x] = odds[i]
+		known[x] = judged{odds[i], p.rules[i]}
 	}
 	of := make([]int32, len(s.t.Rows)) // the cluster of a row
 	members := make([][]int32, len(s.t.Rows))
@@ -50,7 +51,7 @@ func (s *scan) decide(p *pairs, th Thresholds) []Pair {
 		if x == y {
 			continue
 		}
-		if odds[i] >= link && s.agree(members[x], members[y], known, link) {
+		if odds[i] >= link && !s.binds(p.rules[i]) && s.agree(members[x], members[y], known, link) {
 			if len(members[x]) < len(members[y]) {
 				x, y = y, x
 			}
@@ -69,10 +70,13 @@ func (s *scan) decide(p *pairs, th Thresholds) []Pair {
 		for i, a := range m {
 			for _, b := range m[i+1:] {
 				if s.across(a, b) {
-					out = append(out, Pair{A: int(a), B: int(b), Score: probability(s.odds(a, b, known)), Decision: Link})
+					out = append(out, Pair{A: int(a), B: int(b), Score: probability(s.judge(a, b, known).odds), Decision: Link})
 				}
 			}
 		}
+	}
+	for i := range out {
+		out[i].Reasons = s.reasons(out[i].A, out[i].B)
 	}
 	slices.SortFunc(out, func(x, y Pair) int {
 		return cmp.Or(cmp.Compare(y.Score, x.Score), cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
@@ -88,30 +92,67 @@ func (s *scan) across(a, b int32) bool {
 const largestCluster = 50
 
 // agree reports whether two clusters may become one: their pairs speak for it on average.
-func (s *scan) agree(x, y []int32, known map[uint64]float64, link float64) bool {
+func (s *scan) agree(x, y []int32, known map[uint64]judged, link float64) bool {
 	if len(x)+len(y) > largestCluster {
 		return false
 	}
 	sum, n := 0.0, 0.0
 	for _, a := range x {
 		for _, b := range y {
-			sum += min(max(s.odds(a, b, known), -40), 40)
+			j := s.judge(a, b, known)
+			if s.binds(j.rule) {
+				return false
+			}
+			sum += min(max(j.odds, -40), 40)
 			n++
 		}
 	}
 	return sum/n >= link
 }
 
-// odds are the log odds of any two rows.
-func (s *scan) odds(a, b int32, known map[uint64]float64) float64 {
+// judged is what is known about two rows.
+type judged struct {
+	odds float64
+	rule rule
+}
+
+// judge compares any two rows.
+func (s *scan) judge(a, b int32, known map[uint64]judged) judged {
 	key := uint64(min(a, b))<<32 | uint64(max(a, b))
-	o, ok := known[key]
+	j, ok := known[key]
 	if !ok {
 		p := s.vectors([]uint64{key})
-		o = s.logOdds(p, 0)
-		known[key] = o
+		j = judged{s.logOdds(p, 0), p.rules[0]}
+		known[key] = j
 	}
-	return o
+	return j
 }
 
 func logit(p float64) float64 { return math.Log2(p / (1 - p)) }
+
+var levelWords = [...]string{same: "the same", near: "almost the same", close_: "alike", related: "something in common", differ: "different"}
+
+// reasons say in words what speaks for and against two rows being one, a rule first.
+func (s *scan) reasons(a, b int) []string {
+	v := make([]level, len(s.cols))
+	swapped, _ := s.vector(a, b, v)
+	var out []string
+	if r := s.rule(a, b, v); s.binds(r) {
+		out = append(out, ruleReasons[r])
+	}
+	if swapped {
+		out = append(out, "values in each other's column")
+	}
+	for l, word := range levelWords {
+		var names []string
+		for c := range s.cols {
+			if v[c] == level(l) {
+				names = append(names, s.cols[c].Name)
+			}
+		}
+		if len(names) > 0 {
+			out = append(out, word+": "+strings.Join(names, ", "))
+		}
+	}
+	return out
+}

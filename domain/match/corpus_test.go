@@ -19,6 +19,7 @@ type corpus struct {
 	perField   int     // modifications of one value
 	perRecord  int     // of one duplicate
 	missing    float64 // share of values that the originals lack
+	real       bool    // a suburb has one postcode and lies in one state, and people live together
 	plain      bool    // the duplicates are in a file of their own
 }
 
@@ -91,6 +92,10 @@ func (c *corpus) original(t tables) person {
 	p := person{t.given[c.zipf(len(t.given))], t.surname[c.zipf(len(t.surname))], number, t.street[c.IntN(len(t.street))],
 		t.place[c.zipf(len(t.place))], t.suburb[c.zipf(len(t.suburb))], t.postcode[c.IntN(len(t.postcode))], states[c.IntN(len(states))],
 		c.birth(), fmt.Sprint(1000000 + c.IntN(9000000))}
+	if c.real {
+		i := c.zipf(len(t.suburb))
+		p[5], p[6], p[7] = t.suburb[i], t.postcode[i], states[i%len(states)]
+	}
 	if c.Float64() < 0.3 {
 		p[4] = ""
 	}
@@ -186,6 +191,9 @@ func (c *corpus) write() (one, two string) {
 	people := make([]person, c.originals)
 	for i := range people {
 		people[i] = c.original(t)
+		if c.real && i > 0 && c.IntN(4) == 0 { // of the household of the one before
+			copy(people[i][1:8], people[i-1][1:8])
+		}
 		rows = append(rows, row(fmt.Sprintf("rec-%d-org", i), people[i]))
 	}
 	count := make([]int, c.originals)

@@ -65,6 +65,9 @@ func (s *scan) learn(found []uint64) *pairs {
 			for _, x := range m[c] {
 				sum += x
 			}
+			if s.cols[c].Field == FirstName {
+				s.families = m[c][differ] > manyRelatives*sum
+			}
 			for l := range m[c] {
 				s.m[c][l] = max((m[c][l]+believed*guess[l])/sum, 1e-4)
 			}
@@ -84,7 +87,8 @@ func (s *scan) setPrior(matches, total float64) {
 
 // countChance learns u from random pairs, as far as they are no matches.
 func (s *scan) countChance(random *pairs) {
-	u := make([][levels]float64, len(s.cols))
+	u, where := make([][levels]float64, len(s.cols)), make([][levels]float64, len(s.cols))
+	s.where = make([][levels]float64, len(s.cols))
 	swapped, all := 0.5, 1.0
 	for i := range random.of {
 		q := 1.0
@@ -97,9 +101,13 @@ func (s *scan) countChance(random *pairs) {
 		if random.swapped[i] {
 			swapped += q
 		}
-		for c, l := range random.levels[i*len(s.cols) : (i+1)*len(s.cols)] {
+		v := random.levels[i*len(s.cols) : (i+1)*len(s.cols)]
+		for c, l := range v {
 			if l < missing {
 				u[c][l] += q
+				if on := s.of[c]; on >= 0 && v[on] == same {
+					where[c][l] += q
+				}
 			}
 		}
 	}
@@ -112,27 +120,43 @@ func (s *scan) countChance(random *pairs) {
 		for l := range u[c] {
 			s.u[c][l] = (u[c][l] + 0.2) / (sum + 1)
 		}
+		sum = believed
+		for _, x := range where[c] {
+			sum += x
+		}
+		for l := range where[c] {
+			s.where[c][l] = (where[c][l] + believed*s.u[c][l]) / sum
+		}
 	}
 }
 
 func (s *scan) weigh() {
-	s.weights = make([][levels]float64, len(s.cols))
+	s.weights, s.depends = make([][levels]float64, len(s.cols)), make([][levels]float64, len(s.cols))
 	for c := range s.cols {
 		for l := range levels {
 			s.weights[c][l] = math.Log2(s.m[c][l] / s.u[c][l])
-		}
-		// Agreeing less never says more.
-		for l := 1; l < levels; l++ {
-			s.weights[c][l] = min(s.weights[c][l], s.weights[c][l-1])
+			s.depends[c][l] = math.Log2(s.m[c][l] / s.where[c][l])
+			if l > 0 { // agreeing less never says more
+				s.weights[c][l] = min(s.weights[c][l], s.weights[c][l-1])
+				s.depends[c][l] = min(s.depends[c][l], s.depends[c][l-1])
+			}
 		}
 	}
 }
 
 // logOdds is log2 of the odds that pair i is a match.
 func (s *scan) logOdds(p *pairs, i int) float64 {
+	if p.rules[i] == differentABN {
+		return never
+	}
 	w := s.prior + float64(p.rarity[i])
-	for c, l := range p.levels[i*len(s.cols) : (i+1)*len(s.cols)] {
-		if l < missing {
+	v := p.levels[i*len(s.cols) : (i+1)*len(s.cols)]
+	for c, l := range v {
+		switch {
+		case l >= missing:
+		case s.of[c] >= 0 && v[s.of[c]] == same:
+			w += s.depends[c][l]
+		default:
 			w += s.weights[c][l]
 		}
 	}
@@ -158,6 +182,7 @@ func (s *scan) filter(p *pairs, floor float64) *pairs {
 			q.levels = append(q.levels, p.levels[i*len(s.cols):(i+1)*len(s.cols)]...)
 			q.swapped = append(q.swapped, p.swapped[i])
 			q.rarity = append(q.rarity, p.rarity[i])
+			q.rules = append(q.rules, p.rules[i])
 		}
 	}
 	return q

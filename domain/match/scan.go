@@ -3,9 +3,12 @@ package match
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"datum/domain"
 )
 
 // Decision is what becomes of two records that were compared.
@@ -32,6 +35,7 @@ type Pair struct {
 	A, B     int // rows
 	Score    float64
 	Decision Decision
+	Reasons  []string // in words
 }
 
 // level says how far two values agree.
@@ -69,6 +73,7 @@ type value struct {
 	words bool   // it has letters
 	many  bool   // it has several words
 	nums  uint64 // its numbers, where it has letters too
+	abn   bool   // it passes the check sum of an ABN
 }
 
 // maxColumns is how many columns are compared at most; ReadTable refuses more.
@@ -84,14 +89,19 @@ type column struct {
 }
 
 type scan struct {
-	t       Table
-	cols    []column
-	vals    []value
-	ids     []int32 // row × column: value, -1 for none
-	m, u    [][levels]float64
-	ms, us  float64           // chance that a match, and that another pair, is swapped
-	prior   float64           // log2 odds that two rows are one
-	weights [][levels]float64 // log2(m/u), by column and level
+	t    Table
+	cols []column
+	vals []value
+	ids  []int32 // row × column: value, -1 for none
+	m, u [][levels]float64
+	// of is what the chance agreement of a column depends on: a postcode on the suburb, a state on the postcode; -1 for nothing.
+	// where is u for pairs that agree about that.
+	of               []int
+	where            [][levels]float64
+	ms, us           float64           // chance that a match, and that another pair, is swapped
+	prior            float64           // log2 odds that two rows are one
+	families         bool              // many apparent matches have another first name
+	weights, depends [][levels]float64 // log2(m/u) and log2(m/where), by column and level
 }
 
 func newScan(t Table) *scan {
@@ -136,7 +146,9 @@ func newScan(t Table) *scan {
 				} else if id, ok = index[v]; !ok {
 					id = int32(len(s.vals))
 					index[v] = id
-					s.vals = append(s.vals, newValue(v))
+					x := newValue(v)
+					_, x.abn = domain.ParseABN(v)
+					s.vals = append(s.vals, x)
 				}
 				raw[text] = id
 			}
@@ -153,6 +165,19 @@ func newScan(t Table) *scan {
 		}
 		k.swaps = k.sort == words && col.Field != StateField && col.Field != EmailField
 		s.cols = append(s.cols, k)
+		s.of = append(s.of, -1)
+	}
+	for c, k := range s.cols {
+		on := func(f Field) int { return slices.IndexFunc(s.cols, func(k column) bool { return k.Field == f }) }
+		switch k.Field {
+		case PostField:
+			s.of[c] = on(SuburbField)
+		case StateField:
+			s.of[c] = on(PostField)
+			if s.of[c] < 0 {
+				s.of[c] = on(SuburbField)
+			}
+		}
 	}
 	for c := range s.cols {
 		k := &s.cols[c]
@@ -330,6 +355,9 @@ func (s *scan) vector(a, b int, out []level) (swapped bool, rarity float64) {
 	}
 	for c := range s.cols {
 		d := int(partner[c])
+		if on := s.of[c]; on >= 0 && out[on] == same {
+			continue // how frequent its value is says nothing more
+		}
 		rarity += s.rare(c, d, out[c], ra[c], rb[d])
 	}
 	return swapped, rarity
@@ -359,21 +387,24 @@ type pairs struct {
 	levels  []level
 	swapped []bool
 	rarity  []float32
+	rules   []rule
 }
 
 func rows(p uint64) (a, b int) { return int(p >> 32), int(uint32(p)) }
 
 // vectors compares all pairs, on all processors, with the same outcome on any number of them.
 func (s *scan) vectors(of []uint64) *pairs {
-	p := &pairs{of: of, levels: make([]level, len(of)*len(s.cols)), swapped: make([]bool, len(of)), rarity: make([]float32, len(of))}
+	p := &pairs{of: of, levels: make([]level, len(of)*len(s.cols)), swapped: make([]bool, len(of)), rarity: make([]float32, len(of)),
+		rules: make([]rule, len(of))}
 	var g errgroup.Group
 	const chunk = 1 << 14
 	for from := 0; from < len(of); from += chunk {
 		g.Go(func() error {
 			for i := from; i < min(from+chunk, len(of)); i++ {
 				a, b := rows(of[i])
-				sw, r := s.vector(a, b, p.levels[i*len(s.cols):(i+1)*len(s.cols)])
-				p.swapped[i], p.rarity[i] = sw, float32(r)
+				v := p.levels[i*len(s.cols) : (i+1)*len(s.cols)]
+				sw, r := s.vector(a, b, v)
+				p.swapped[i], p.rarity[i], p.rules[i] = sw, float32(r), s.rule(a, b, v)
 			}
 			return nil
 		})

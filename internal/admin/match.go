@@ -20,6 +20,7 @@ type MatchOptions struct {
 	ID  string
 	Map string
 	Out string
+	Why bool
 	match.Thresholds
 }
 
@@ -32,6 +33,7 @@ func ParseMatch(errs io.Writer, args []string) (MatchOptions, error) {
 	fs.StringVar(&o.ID, "id", "", "the `column` that names the records")
 	fs.StringVar(&o.Map, "map", "", "what columns mean: `column=field,…`; without it, it is guessed")
 	fs.StringVar(&o.Out, "out", "", "write the pairs to this `file` and not to standard output")
+	fs.BoolVar(&o.Why, "reasons", false, "say in a fifth column what speaks for and against each pair")
 	fs.Float64Var(&o.Link, "link", o.Link, "link pairs from this probability")
 	fs.Float64Var(&o.Ask, "ask", o.Ask, "ask about pairs from this probability")
 	if err := fs.Parse(args); err != nil {
@@ -88,10 +90,10 @@ func MatchCSV(ctx context.Context, o MatchOptions, out, errs io.Writer) error {
 		if err != nil {
 			return invalid("cannot write %s: %w", o.Out, err)
 		}
-		if err := errors.Join(writePairs(f, t, pairs), f.Close()); err != nil {
+		if err := errors.Join(writePairs(f, t, pairs, o.Why), f.Close()); err != nil {
 			return err
 		}
-	} else if err := writePairs(out, t, pairs); err != nil {
+	} else if err := writePairs(out, t, pairs, o.Why); err != nil {
 		return err
 	}
 	linked := 0
@@ -104,11 +106,17 @@ func MatchCSV(ctx context.Context, o MatchOptions, out, errs io.Writer) error {
 	return nil
 }
 
-func writePairs(w io.Writer, t match.Table, pairs []match.Pair) error {
+func writePairs(w io.Writer, t match.Table, pairs []match.Pair, why bool) error {
 	c := csv.NewWriter(w)
-	_ = c.Write([]string{"id_a", "id_b", "score", "decision"}) // errors stay until Flush
+	row := func(reasons string, cells ...string) {
+		if why {
+			cells = append(cells, reasons)
+		}
+		_ = c.Write(cells) // errors stay until Flush
+	}
+	row("reasons", "id_a", "id_b", "score", "decision")
 	for _, p := range pairs {
-		_ = c.Write([]string{t.IDs[p.A], t.IDs[p.B], strconv.FormatFloat(p.Score, 'f', 4, 64), string(p.Decision)})
+		row(strings.Join(p.Reasons, "; "), t.IDs[p.A], t.IDs[p.B], strconv.FormatFloat(p.Score, 'f', 4, 64), string(p.Decision))
 	}
 	c.Flush()
 	return c.Error()
