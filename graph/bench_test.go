@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"datum/domain"
 	"datum/domain/store"
 )
 
@@ -32,11 +33,16 @@ func BenchmarkReads(b *testing.B) {
 		_ = json.NewEncoder(w).Encode(v)
 	}
 	plain.HandleFunc("GET /one", func(w http.ResponseWriter, r *http.Request) {
-		c, err := store.Customers(r.Context(), f.pool, []string{id})
-		respond(w, c, err)
+		vs, err := store.Views(r.Context(), f.pool, []string{id})
+		if err == nil {
+			_, err = w.Write(vs[0].JSON)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
 	})
 	plain.HandleFunc("GET /list", func(w http.ResponseWriter, r *http.Request) {
-		rows, err := store.ListCustomers(r.Context(), f.pool, store.CustomerFilter{}, store.CustomerPage{Order: store.OrderByID, Desc: true, Limit: customers + 1})
+		rows, err := store.ListViews(r.Context(), f.pool, domain.KindCustomer, store.ViewFilter{}, store.ViewPage{Order: store.ByID, Desc: true, Limit: customers + 1})
 		ids := make([]string, len(rows))
 		for i, row := range rows {
 			ids[i] = row.ID
@@ -61,7 +67,7 @@ func BenchmarkReads(b *testing.B) {
 		}
 		out, at := make([]row, len(rows)), map[string]int{}
 		for i, c := range rows {
-			out[i].Customer, at[c.ID] = c.Customer, i
+			out[i].Customer, at[c.ID] = json.RawMessage(c.JSON), i
 		}
 		for _, x := range rs {
 			i := at[x.EntityID]

@@ -26,7 +26,7 @@ func TestCustomerTravelsFromCRMToAccounting(t *testing.T) {
 	r.quiet(10 * time.Second)
 	cs := r.customers()
 	if len(cs) != 1 || cs[0].LegalName != "O'Brien & Söhne Pty Ltd" || cs[0].ABN != "51824753556" {
-		t.Fatalf("customers: %+v", cs[0].Customer)
+		t.Fatalf("customers: %+v", cs)
 	}
 	o, _ := r.xero.Objects("contacts")
 	b, _ := json.Marshal(o)

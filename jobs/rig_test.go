@@ -460,10 +460,18 @@ func (r *rig) level(want int, made map[string]int) {
 
 func few(s []string) []string { return s[:min(len(s), 5)] }
 
-func (r *rig) customers() []store.CustomerRow {
+func (r *rig) customers() []domain.Customer {
 	r.t.Helper()
-	cs, err := store.ListCustomers(context.Background(), r.pool, store.CustomerFilter{}, store.CustomerPage{Order: store.OrderByID, Limit: 10000})
+	ids, err := store.EntityIDs(context.Background(), r.pool, domain.KindCustomer, "", 10000)
 	must(r.t, err)
+	es, err := store.Entities(context.Background(), r.pool, ids)
+	must(r.t, err)
+	cs := make([]domain.Customer, len(es))
+	for i, e := range es {
+		cs[i], err = domain.CustomerOf(e.Golden)
+		must(r.t, err)
+		cs[i].ID = e.ID
+	}
 	return cs
 }
 

@@ -38,18 +38,26 @@ func (w *world) replays(id string) {
 	if version != e.Version {
 		w.tb.Fatalf("the history ends at version %d, the entity is at %d", version, e.Version)
 	}
-	c, err := store.Customer(ctx, w.pool, id)
+	// The typed row, by what of it lists are filtered and ordered by.
+	var typedVersion int64
+	var legalName, abn, email, phone, status, suburb string
+	w.ok(w.pool.QueryRow(ctx, `SELECT version, coalesce(legal_name, ''), coalesce(abn, ''), coalesce(email, ''), coalesce(phone, ''), coalesce(status, ''), coalesce(billing_suburb, '')
+		FROM customers WHERE id = $1`, id).Scan(&typedVersion, &legalName, &abn, &email, &phone, &status, &suburb))
+	typed := domain.Values{"legalName": domain.TextValue(legalName), "abn": domain.TextValue(abn), "email": domain.TextValue(email), "phone": domain.TextValue(phone), "status": domain.TextValue(status)}
+	golden, err := domain.CustomerOf(e.Golden)
 	w.ok(err)
-	typed := c.Values()
+	if a := golden.BillingAddress; a != nil && a.Suburb != suburb || a == nil && suburb != "" {
+		w.tb.Fatalf("the typed row's suburb is %q, golden %+v", suburb, a)
+	}
 	asOf, v, err := store.AsOf(ctx, w.pool, id, time.Now().Add(time.Hour))
 	w.ok(err)
-	if v != e.Version || c.Version != e.Version {
-		w.tb.Fatalf("version %d, as of now %d, the customer's %d", e.Version, v, c.Version)
+	if v != e.Version || typedVersion != e.Version {
+		w.tb.Fatalf("version %d, as of now %d, the customer's %d", e.Version, v, typedVersion)
 	}
 	ki, _ := customer.Info()
 	for _, fi := range ki.Fields {
 		f := fi.Name
-		if g := e.Golden[f]; !same(now[f], g) || !same(typed[f], g) || !same(asOf[f], g) {
+		if g := e.Golden[f]; !same(now[f], g) || typed[f] != "" && !same(typed[f], g) || !same(asOf[f], g) {
 			w.tb.Fatalf("%s: golden %s, by the history %s, typed %s, as of now %s", f, g, now[f], typed[f], asOf[f])
 		}
 		p := e.Provenance[f]

@@ -61,8 +61,8 @@ func TestMergedInVendor(t *testing.T) {
 					if s, err := store.Survivor(ctx, w.pool, id); err != nil || s != es[0].ID {
 						t.Errorf("%s leads to %s, %v", id, s, err)
 					}
-					if c, err := store.Customer(ctx, w.pool, id); err != nil || c.ID != es[0].ID {
-						t.Errorf("%s is %v, %v", id, c, err)
+					if vs, err := store.Views(ctx, w.pool, []string{id}); err != nil || len(vs) != 1 || vs[0].ID != es[0].ID {
+						t.Errorf("%s is %v, %v", id, vs, err)
 					}
 				}
 				live := 0

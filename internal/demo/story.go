@@ -71,7 +71,7 @@ func (s *story) until(ctx context.Context, ok func() bool) bool {
 // meet finds the customer and tells how it came together.
 func (s *story) meet(ctx context.Context) bool {
 	if !s.until(ctx, func() bool {
-		cs, err := store.ListCustomers(ctx, s.d.Pool, store.CustomerFilter{ABN: s.hero.ABN}, store.CustomerPage{Order: store.OrderByID, Limit: 1})
+		cs, err := store.ListViews(ctx, s.d.Pool, domain.KindCustomer, store.ViewFilter{Is: map[domain.Field][]string{"abn": {s.hero.ABN}}}, store.ViewPage{Order: store.ByID, Limit: 1})
 		if err != nil || len(cs) == 0 {
 			return false
 		}
