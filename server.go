@@ -86,6 +86,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum merge [--reason WHY] [--dry-run] SURVIVOR LOSER | unmerge ID   make two entities one; part them again
+  datum drift list [--all]              what vendors have changed: fields gone, new or in another form, versions, sunsets
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
@@ -115,7 +116,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 	c := &command{ctx: ctx, args: args[1:], out: out, errs: errs, getenv: getenv, flags: flag.NewFlagSet("datum "+args[0], flag.ContinueOnError)}
 	c.flags.SetOutput(errs)
 	commands := map[string]func() error{"serve": c.serve, "work": c.work, "migrate": c.migrate, "demo": c.demo, "sim": c.sim,
-		"policy": c.policy, "system": c.system, "sweep": c.sweep, "key": c.key, "mapping": c.mapping, "import": c.imports, "version": c.version,
+		"policy": c.policy, "system": c.system, "sweep": c.sweep, "drift": c.drift, "key": c.key, "mapping": c.mapping, "import": c.imports, "version": c.version,
 		"retention": c.retention,
 		"match":     c.match,
 		"help":      func() error { fmt.Fprint(out, usage); return nil }}
@@ -423,6 +424,11 @@ func (c *command) policy() error {
 func (c *command) system() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.System(c.ctx, args) })
+}
+
+func (c *command) drift() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Drift(c.ctx, args) })
 }
 
 func (c *command) sweep() error {

@@ -39,6 +39,9 @@ type Vendor struct {
 	// Meaning says what an answer means where the vendor's status does not: a 403 that refuses the credential is Unauthorized,
 	// a 503 that counts calls is RateLimited. "" leaves it to the status; nil always does. It is pure.
 	Meaning func(*Response) domain.Code
+	// Notices reads what an answer says about the future of what was called, beside the headers Deprecation and Sunset; nil if
+	// the vendor has no words of its own. It is pure.
+	Notices func(Call, http.Header) []Notice
 	// Settings are the account settings the adapter reads, with a word of help each: "tenantId".
 	Settings []Setting
 	// Discover finds required settings that a person left out in the account itself (Xero's tenantId); nil if the vendor
@@ -50,6 +53,20 @@ type Vendor struct {
 	// nil if Mapping is that of every account. Mapping then lists all that an account could carry. It needs no secret.
 	Configure func(settings map[string]string) ([]Mapping, error)
 }
+
+// Notice is what an answer says about the future of what was called.
+type Notice struct {
+	Sort  string // VersionFell, Deprecated or Sunset
+	Asked string // of VersionFell: the version that was asked for
+	Says  string // the version that answered; since when, why; when it ends
+}
+
+// Sorts of notices.
+const (
+	VersionFell = "version"    // another version answered than was asked for
+	Deprecated  = "deprecated" // what was called is deprecated
+	Sunset      = "sunset"     // what was called ends at a time
+)
 
 // Setting describes one account setting.
 type Setting struct {

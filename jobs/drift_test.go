@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,4 +188,36 @@ func (r *rig) settled(within time.Duration) {
 		}
 		return n == 0, n
 	})
+}
+
+// What a vendor says about the end of its API is a case, once for each endpoint, and over when it says so no more.
+func TestSunsetIsACase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *rigConfig) { c.noHooks = true })
+	r.quiet(30 * time.Second)
+	_, err := r.xero.AddFault(sim.Fault{Kind: sim.FaultHeader, Path: "/Contacts", Header: map[string]string{"Sunset": "Wed, 11 Nov 2026 23:59:59 GMT", "Deprecation": "@1688169599"}})
+	must(t, err)
+	drifts := func(status string) []store.Drift {
+		ds, err := store.Drifts(context.Background(), r.pool, store.DriftFilter{System: "accounting", Status: []string{status}}, [4]string{}, 10)
+		must(t, err)
+		return ds
+	}
+	eventually(t, 30*time.Second, "two drifts", func() (bool, any) { ds := drifts(store.DriftOpen); return len(ds) == 2, ds })
+	for _, d := range drifts(store.DriftOpen) {
+		if d.Path != "/api.xro/2.0/Contacts" || d.Kind != "" || d.CaseID == "" {
+			t.Errorf("%+v", d)
+		}
+		c, err := store.CaseByID(context.Background(), r.pool, d.CaseID, false)
+		must(t, err)
+		if c.Status != "open" || d.Sort == store.DriftSunset && !strings.Contains(c.Title, "2026-11-11") {
+			t.Errorf("%s %s", c.Status, c.Title)
+		}
+	}
+	r.xero.ClearFaults()
+	eventually(t, 30*time.Second, "they are gone", func() (bool, any) { return len(drifts(store.DriftGone)) == 2, drifts(store.DriftOpen) })
+	cs, err := store.ListCases(context.Background(), r.pool, store.CaseFilter{Status: "open", Kind: store.CaseDrift}, nil, "", 10)
+	must(t, err)
+	if len(cs) > 0 {
+		t.Errorf("open cases: %+v", cs)
+	}
 }

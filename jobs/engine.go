@@ -250,7 +250,7 @@ func (e *Engine) system(ctx context.Context, name string) (*connected, error) {
 }
 
 func (e *Engine) session(ctx context.Context, system string, v adapters.Vendor, settings map[string]string) (adapters.Session, error) {
-	cfg := SessionConfig{Pool: e.pool, Sealer: e.cfg.Sealer, Process: e.process.ID, Exchanges: e.exchanges, Log: e.log}
+	cfg := SessionConfig{Pool: e.pool, Sealer: e.cfg.Sealer, Process: e.process.ID, Exchanges: e.exchanges, Applier: e.applier, Log: e.log}
 	return OpenSession(ctx, cfg, system, cmp.Or(settings["baseUrl"], v.BaseURL), v, settings)
 }
 

@@ -18,6 +18,7 @@ import (
 	"datum/adapters"
 	"datum/adapters/rest"
 	"datum/domain"
+	"datum/domain/change"
 	"datum/domain/store"
 )
 
@@ -28,6 +29,8 @@ type SessionConfig struct {
 	Process string // id of a process that has a heartbeat
 	// Exchanges keeps what is said to vendors; see NewExchangeWriter.
 	Exchanges rest.ExchangeLog
+	// Applier is told what vendors say about the future of their API; nil tells nobody.
+	Applier   *change.Applier
 	Transport http.RoundTripper
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -47,7 +50,7 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 	}
 	all := withDefaults(v, settings)
 	rc := rest.Config{System: system, BaseURL: baseURL, Exchanges: cfg.Exchanges, ReadLimits: v.ReadLimits,
-		TokenHeader: v.TokenHeader, Meaning: v.Meaning,
+		TokenHeader: v.TokenHeader, Meaning: v.Meaning, Notices: v.Notices,
 		Guard: liveOnly{cfg.Pool, system}, Timeout: v.Timeout, Transport: cfg.Transport, Now: cfg.Now, Log: cfg.Log}
 	if v.Auth != adapters.AuthNone && v.Auth != "" || hasSecret(v) {
 		c, err := store.GetCredential(ctx, cfg.Pool, cfg.Sealer, system)
@@ -81,6 +84,9 @@ func OpenSession(ctx context.Context, cfg SessionConfig, system, baseURL string,
 	}
 	if len(limits) > 0 {
 		rc.Budget = &budget{pool: cfg.Pool, system: system, process: cfg.Process}
+	}
+	if cfg.Applier != nil {
+		rc.Noticer = newNotices(ctx, cfg, system)
 	}
 	open := rest.New
 	if baseURL == "" {

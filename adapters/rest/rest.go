@@ -73,6 +73,8 @@ type Config struct {
 	// TokenHeader and Meaning are the vendor's; see adapters.Vendor.
 	TokenHeader string
 	Meaning     func(*adapters.Response) domain.Code
+	Noticer     Noticer // nil is told nothing
+	Notices     func(adapters.Call, http.Header) []adapters.Notice
 	Timeout     time.Duration // of one call, waiting for the budget apart; default 20 s
 	// Patience is how long a call may wait in place for the budget; default 2 s, WithPatience overrides it.
 	Patience time.Duration
@@ -293,6 +295,7 @@ func (c *Client) around(ctx context.Context, call adapters.Call, send func() (*a
 		report(err)
 		return nil, err
 	}
+	c.notice(ctx, call, resp)
 	if c.cfg.ReadLimits != nil {
 		usage.Readings = c.cfg.ReadLimits(resp.Header)
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ func Vendor() adapters.Vendor {
 		Limits: []adapters.Limit{{Name: "second", Calls: 4, Per: time.Second}},
 		Auth:   adapters.AuthOAuth2, TokenHeader: "X-Shopify-Access-Token", Meaning: meaning,
 		OAuth: &adapters.OAuth{AuthorizeURL: "https://your-shop.myshopify.com/admin/oauth/authorize", TokenURL: "https://your-shop.myshopify.com/admin/oauth/access_token", Scopes: scopes},
-		Batch: 1, Timeout: 25 * time.Second,
+		Batch: 1, Timeout: 25 * time.Second, Notices: notices,
 		Settings: []adapters.Setting{
 			{Name: "shop", Help: "the shop's domain, such as hartley-trade.myshopify.com; webhooks of other shops of the same app are ignored"},
 			{Name: "currency", Help: "the shop's currency, in which its prices are", Default: "AUD"},
@@ -147,6 +148,18 @@ func (a *adapter) mapping(kind domain.Kind) (*adapters.Mapping, error) {
 
 func (a *adapter) err(code domain.Code, format string, args ...any) *domain.Error {
 	return &domain.Error{Code: code, System: a.s.System, Message: fmt.Sprintf(format, args...)}
+}
+
+// notices reads which version answered: one that has expired silently becomes the oldest that is supported.
+func notices(call adapters.Call, h http.Header) []adapters.Notice {
+	var ns []adapters.Notice
+	if served := h.Get("X-Shopify-API-Version"); served != "" && served != version && strings.HasPrefix(call.Path, "/admin/api/") {
+		ns = append(ns, adapters.Notice{Sort: adapters.VersionFell, Asked: version, Says: served})
+	}
+	if why := h.Get("X-Shopify-API-Deprecated-Reason"); why != "" {
+		ns = append(ns, adapters.Notice{Sort: adapters.Deprecated, Says: why})
+	}
+	return ns
 }
 
 // meaning says what Shopify's own statuses mean. The limit on points comes with status 200 and how long to wait in the body,

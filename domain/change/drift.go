@@ -389,3 +389,27 @@ func (a *Applier) ConfirmDrift(ctx context.Context, d store.Drift, cause Cause) 
 		return r.driftCase(*cur, id)
 	})
 }
+
+// Notices notes what a vendor's answers say about the future of an endpoint, each with a case, and ends the sorts that they say
+// no more.
+func (a *Applier) Notices(ctx context.Context, system, path string, tell []store.Drift, over []string, cause Cause) error {
+	return a.transact(ctx, cause, func(r *run) error {
+		for _, d := range tell {
+			if err := r.drifts(&store.Record{System: system}, d); err != nil {
+				return err
+			}
+		}
+		for _, sort := range over {
+			d, err := store.LockDrift(r.ctx, r.tx, system, "", sort, path)
+			if err != nil {
+				return err
+			}
+			if d != nil && d.Status == store.DriftOpen {
+				if err := r.driftEnds(d, "the vendor does not say so any more"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -33,6 +33,7 @@ type ResolverRoot interface {
 	CreditNote() CreditNoteResolver
 	Customer() CustomerResolver
 	CustomerEvent() CustomerEventResolver
+	Drift() DriftResolver
 	EntityEvent() EntityEventResolver
 	HistoryConnection() HistoryConnectionResolver
 	Invoice() InvoiceResolver
@@ -107,6 +108,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CustomerFilter", ec.unmarshalInputCustomerFilter),
 			graphql.NewInputUnmarshaler("CustomerInput", ec.unmarshalInputCustomerInput),
 			graphql.NewInputUnmarshaler("CustomerOrder", ec.unmarshalInputCustomerOrder),
+			graphql.NewInputUnmarshaler("DriftFilter", ec.unmarshalInputDriftFilter),
 			graphql.NewInputUnmarshaler("EntityOrder", ec.unmarshalInputEntityOrder),
 			graphql.NewInputUnmarshaler("InvoiceFilter", ec.unmarshalInputInvoiceFilter),
 			graphql.NewInputUnmarshaler("InvoiceInput", ec.unmarshalInputInvoiceInput),
@@ -2059,6 +2061,120 @@ enum TaxCode {
   UNREGISTERED_SUPPLIER
   "Withheld because the supplier quotes no ABN."
   NO_ABN_WITHHELD
+}
+`, BuiltIn: false},
+	{Name: "../schema/drift.graphqls", Input: `extend type Query {
+  "How vendors' objects and APIs differ from what they were, in the order of system, kind, sort and path."
+  drifts(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+    "Which drifts; those that are open or suspected if absent."
+    filter: DriftFilter
+  ): DriftConnection!
+}
+
+"One way in which a vendor's objects or API differ from what they were."
+type Drift {
+  "The system's name."
+  system: String!
+  "The kind of object: ` + "`" + `Customer` + "`" + `, ...; null of the API as a whole."
+  kind: String
+  "What sort of difference it is."
+  sort: DriftSort!
+  "The vendor's path, ` + "`" + `field=value` + "`" + ` of a new value, or the endpoint."
+  path: String!
+  "The canonical field concerned."
+  field: String
+  "What it was: the form of the value, or the version of the API that was asked for."
+  was: String
+  "What it became."
+  became: String
+  "Whether it is over or decided."
+  status: DriftStatus!
+  "Whether nothing is written, while it is open, that says the field."
+  parks: Boolean!
+  "The first records that showed it, and what they say, shortened."
+  examples: [DriftExample!]! @listSize(assumedSize: 5)
+  "How many records, or answers, have shown it."
+  seen: Int!
+  "When it was first seen."
+  firstSeen: Time!
+  "When it was last seen."
+  lastSeen: Time!
+  "The case that asks about it."
+  case: Case
+}
+
+"A record that shows a drift."
+type DriftExample {
+  "The vendor's id of the record, null of the API as a whole."
+  externalId: String
+  "What it says there, shortened; of a missing member the last value that is kept."
+  value: String
+}
+
+"Sorts of drift."
+enum DriftSort {
+  "A member that the mapping does not know."
+  UNKNOWN
+  "A member that the mapping reads is not there any more, not even empty."
+  MISSING
+  "Text became an object, a number, ..."
+  TYPE
+  "A value that the field cannot have."
+  ENUM
+  "Another version of the API answers than was asked for."
+  VERSION
+  "The vendor says that what is called is deprecated."
+  DEPRECATED
+  "The vendor says when what is called ends."
+  SUNSET
+}
+
+"States of a drift."
+enum DriftStatus {
+  "It may only have been emptied: others are being looked at."
+  SUSPECTED
+  "It is so, and a person is asked."
+  OPEN
+  "All is as it was before."
+  GONE
+  "A person has decided to leave it."
+  IGNORED
+  "A person has decided that this is how it is from now on."
+  ACCEPTED
+}
+
+"Which drifts. All conditions must hold."
+input DriftFilter {
+  "Of this system."
+  system: String
+  "Of this kind of object."
+  kind: String
+  "Of this sort."
+  sort: DriftSort
+  "In one of these states."
+  status: [DriftStatus!]
+}
+
+"A page of drifts."
+type DriftConnection {
+  "The drifts with their cursors."
+  edges: [DriftEdge!]!
+  "The drifts."
+  nodes: [Drift!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A drift in a page."
+type DriftEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The drift."
+  node: Drift!
 }
 `, BuiltIn: false},
 	{Name: "../schema/entity.graphqls", Input: `"A day without time or zone, for example 2026-03-31. Dates of documents are days of the business, never moments."
@@ -5184,6 +5300,72 @@ func (ec *executionContext) childFields_CustomerEvent(ctx context.Context, field
 		return ec.fieldContext_CustomerEvent_customer(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_Drift(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "system":
+		return ec.fieldContext_Drift_system(ctx, field)
+	case "kind":
+		return ec.fieldContext_Drift_kind(ctx, field)
+	case "sort":
+		return ec.fieldContext_Drift_sort(ctx, field)
+	case "path":
+		return ec.fieldContext_Drift_path(ctx, field)
+	case "field":
+		return ec.fieldContext_Drift_field(ctx, field)
+	case "was":
+		return ec.fieldContext_Drift_was(ctx, field)
+	case "became":
+		return ec.fieldContext_Drift_became(ctx, field)
+	case "status":
+		return ec.fieldContext_Drift_status(ctx, field)
+	case "parks":
+		return ec.fieldContext_Drift_parks(ctx, field)
+	case "examples":
+		return ec.fieldContext_Drift_examples(ctx, field)
+	case "seen":
+		return ec.fieldContext_Drift_seen(ctx, field)
+	case "firstSeen":
+		return ec.fieldContext_Drift_firstSeen(ctx, field)
+	case "lastSeen":
+		return ec.fieldContext_Drift_lastSeen(ctx, field)
+	case "case":
+		return ec.fieldContext_Drift_case(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Drift", field.Name)
+}
+
+func (ec *executionContext) childFields_DriftConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DriftConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DriftConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DriftConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriftConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DriftEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DriftEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DriftEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriftEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DriftExample(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "externalId":
+		return ec.fieldContext_DriftExample_externalId(ctx, field)
+	case "value":
+		return ec.fieldContext_DriftExample_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriftExample", field.Name)
 }
 
 func (ec *executionContext) childFields_EntityEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

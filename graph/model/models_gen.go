@@ -891,6 +891,76 @@ type CustomerOrder struct {
 	Direction Direction `json:"direction"`
 }
 
+// One way in which a vendor's objects or API differ from what they were.
+type Drift struct {
+	// The system's name.
+	System string `json:"system"`
+	// The kind of object: `Customer`, ...; null of the API as a whole.
+	Kind *string `json:"kind,omitempty,omitzero"`
+	// What sort of difference it is.
+	Sort DriftSort `json:"sort"`
+	// The vendor's path, `field=value` of a new value, or the endpoint.
+	Path string `json:"path"`
+	// The canonical field concerned.
+	Field *string `json:"field,omitempty,omitzero"`
+	// What it was: the form of the value, or the version of the API that was asked for.
+	Was *string `json:"was,omitempty,omitzero"`
+	// What it became.
+	Became *string `json:"became,omitempty,omitzero"`
+	// Whether it is over or decided.
+	Status DriftStatus `json:"status"`
+	// Whether nothing is written, while it is open, that says the field.
+	Parks bool `json:"parks"`
+	// The first records that showed it, and what they say, shortened.
+	Examples []*DriftExample `json:"examples"`
+	// How many records, or answers, have shown it.
+	Seen int `json:"seen"`
+	// When it was first seen.
+	FirstSeen time.Time `json:"firstSeen"`
+	// When it was last seen.
+	LastSeen time.Time `json:"lastSeen"`
+	// CaseID is the case's id, empty if none.
+	CaseID string `json:"-"`
+}
+
+// A page of drifts.
+type DriftConnection struct {
+	// The drifts with their cursors.
+	Edges []*DriftEdge `json:"edges"`
+	// The drifts.
+	Nodes []*Drift `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A drift in a page.
+type DriftEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The drift.
+	Node *Drift `json:"node"`
+}
+
+// A record that shows a drift.
+type DriftExample struct {
+	// The vendor's id of the record, null of the API as a whole.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// What it says there, shortened; of a missing member the last value that is kept.
+	Value *string `json:"value,omitempty,omitzero"`
+}
+
+// Which drifts. All conditions must hold.
+type DriftFilter struct {
+	// Of this system.
+	System graphql.Omittable[*string] `json:"system,omitempty,omitzero"`
+	// Of this kind of object.
+	Kind graphql.Omittable[*string] `json:"kind,omitempty,omitzero"`
+	// Of this sort.
+	Sort graphql.Omittable[*DriftSort] `json:"sort,omitempty,omitzero"`
+	// In one of these states.
+	Status graphql.Omittable[[]DriftStatus] `json:"status,omitempty,omitzero"`
+}
+
 // An entity's golden values changed.
 type EntityEvent struct {
 	// Pass it as `after` to go on from here.
@@ -3490,6 +3560,146 @@ func (e *Direction) UnmarshalJSON(b []byte) error {
 }
 
 func (e Direction) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Sorts of drift.
+type DriftSort string
+
+const (
+	// A member that the mapping does not know.
+	DriftSortUnknown DriftSort = "UNKNOWN"
+	// A member that the mapping reads is not there any more, not even empty.
+	DriftSortMissing DriftSort = "MISSING"
+	// Text became an object, a number, ...
+	DriftSortType DriftSort = "TYPE"
+	// A value that the field cannot have.
+	DriftSortEnum DriftSort = "ENUM"
+	// Another version of the API answers than was asked for.
+	DriftSortVersion DriftSort = "VERSION"
+	// The vendor says that what is called is deprecated.
+	DriftSortDeprecated DriftSort = "DEPRECATED"
+	// The vendor says when what is called ends.
+	DriftSortSunset DriftSort = "SUNSET"
+)
+
+var AllDriftSort = []DriftSort{
+	DriftSortUnknown,
+	DriftSortMissing,
+	DriftSortType,
+	DriftSortEnum,
+	DriftSortVersion,
+	DriftSortDeprecated,
+	DriftSortSunset,
+}
+
+func (e DriftSort) IsValid() bool {
+	switch e {
+	case DriftSortUnknown, DriftSortMissing, DriftSortType, DriftSortEnum, DriftSortVersion, DriftSortDeprecated, DriftSortSunset:
+		return true
+	}
+	return false
+}
+
+func (e DriftSort) String() string {
+	return string(e)
+}
+
+func (e *DriftSort) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DriftSort(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DriftSort", str)
+	}
+	return nil
+}
+
+func (e DriftSort) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *DriftSort) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e DriftSort) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// States of a drift.
+type DriftStatus string
+
+const (
+	// It may only have been emptied: others are being looked at.
+	DriftStatusSuspected DriftStatus = "SUSPECTED"
+	// It is so, and a person is asked.
+	DriftStatusOpen DriftStatus = "OPEN"
+	// All is as it was before.
+	DriftStatusGone DriftStatus = "GONE"
+	// A person has decided to leave it.
+	DriftStatusIgnored DriftStatus = "IGNORED"
+	// A person has decided that this is how it is from now on.
+	DriftStatusAccepted DriftStatus = "ACCEPTED"
+)
+
+var AllDriftStatus = []DriftStatus{
+	DriftStatusSuspected,
+	DriftStatusOpen,
+	DriftStatusGone,
+	DriftStatusIgnored,
+	DriftStatusAccepted,
+}
+
+func (e DriftStatus) IsValid() bool {
+	switch e {
+	case DriftStatusSuspected, DriftStatusOpen, DriftStatusGone, DriftStatusIgnored, DriftStatusAccepted:
+		return true
+	}
+	return false
+}
+
+func (e DriftStatus) String() string {
+	return string(e)
+}
+
+func (e *DriftStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DriftStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DriftStatus", str)
+	}
+	return nil
+}
+
+func (e DriftStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *DriftStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e DriftStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
