@@ -59,6 +59,7 @@ type Engine struct {
 	queues  map[string]bool
 	// mappings are what accounts carry, by adapter and settings.
 	mappings map[string][]adapters.Mapping
+	braked   map[string]bool             // systems of which the brake holds signals back
 	timers   map[river.JobArgs]time.Time // jobs that wait here, and until when
 	running  context.Context             // from Start to Stop; nil before
 	stop     context.CancelFunc

@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -287,7 +288,10 @@ func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
 	if err == nil {
 		s := v.signals[0]
 		in := change.Incoming{System: c.Name, Record: *v.record, Cause: change.Cause{Actor: "system:" + c.Name, Source: change.Source(s.Source), CorrelationID: s.CorrelationID}}
-		if s.Record != nil && s.Lane == "bulk" {
+		for _, s := range v.signals {
+			in.Brake = cmp.Or(in.Brake, s.Brake)
+		}
+		if s.Record != nil && s.Lane == "bulk" || in.Brake != "" {
 			in.Lane = "bulk"
 		}
 		var res change.Result
@@ -295,7 +299,16 @@ func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
 			if res.Stale && c.vendor.Partial && s.Attempts < ingestTries {
 				return e.again(ctx, c, v)
 			}
+			if e.holds(c.Name) {
+				if err := store.OvertakeParked(ctx, e.pool, c.Name, v.kind, v.id); err != nil {
+					return err
+				}
+			}
 			return store.FinishSignals(ctx, e.pool, v.signalIDs())
+		}
+		if b, braked := errors.AsType[*change.Braked](err); braked {
+			e.log.InfoContext(ctx, "signal parked by the brake", "system", c.Name, "kind", v.kind, "record", v.id)
+			return store.ParkSignals(ctx, e.pool, v.signalIDs(), b.Changes)
 		}
 	}
 	return e.postpone(ctx, c, v, err)

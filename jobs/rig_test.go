@@ -66,7 +66,8 @@ type rigConfig struct {
 	noHooks     bool
 	idle        bool // no workers in this process
 	log         *slog.Logger
-	seed        func(r *rig) // puts objects into the vendors before Datum looks
+	between     func(base string) string // puts something between Datum and the CRM, and returns its address
+	seed        func(r *rig)             // puts objects into the vendors before Datum looks
 }
 
 const drillKey = "test:" // the vault key's id; its bytes are zero
@@ -87,6 +88,9 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	var err error
 	r.crmURL, err = r.crm.Listen("127.0.0.1:0")
 	must(t, err)
+	if rc.between != nil {
+		r.crmURL = rc.between(r.crmURL)
+	}
 	r.accURL, err = r.xero.Listen("127.0.0.1:0")
 	must(t, err)
 	r.pool = poolOn(t, r.url)

@@ -11,6 +11,7 @@ import (
 	"datum/adapters/rest"
 	"datum/domain"
 	"datum/domain/change"
+	"datum/domain/ownership"
 	"datum/domain/store"
 )
 
@@ -81,45 +82,50 @@ func (e *Engine) sweep(ctx context.Context, c *connected, kind domain.Kind, begi
 	return s, err
 }
 
-// gone looks at records that a complete pass did not show. More of them than could be everyday business are not touched:
-// a person is asked, because a listing that lost half its pages looks just like that.
+// gone looks at records that a complete pass did not show. If there are more of them than could be everyday business, some are
+// asked for first, because a listing that lost half its pages looks just like that. If those are gone, a person is asked
+// about all of them.
 func (e *Engine) gone(ctx context.Context, c *connected, kind domain.Kind, sweep *store.Sweep) error {
-	missing, live, err := store.UnseenRecords(ctx, e.pool, sweep, 1000)
+	missing, live, err := store.UnseenRecords(ctx, e.pool, sweep, 100_000)
+	if err != nil {
+		return err
+	}
+	pol, _, err := e.applier.Policy(ctx, e.pool, 0)
 	if err != nil {
 		return err
 	}
 	items := make([]store.SweepItem, len(missing))
-	for i, id := range missing {
-		items[i] = store.SweepItem{ExternalID: id, What: store.ItemMissing}
-	}
-	key := "mass_change|" + c.Name + "|" + string(kind)
-	if brake := max(20, live/10); int64(len(missing)) > brake {
-		e.log.WarnContext(ctx, "a sweep misses more than could be; nothing is taken for deleted", "system", c.Name, "kind", kind, "missing", len(missing), "live", live)
-		why := fmt.Sprintf("it left out %d of %d that were there, more than could be everyday business: nothing was taken for deleted", len(missing), live)
-		if err := store.InsertSweepItems(ctx, e.pool, sweep.ID, items); err != nil {
-			return err
-		}
-		if err := store.EndListing(ctx, e.pool, sweep.ID, why); err != nil {
-			return err
-		}
-		return e.openCase(ctx, store.Case{Kind: store.CaseMassChange, EntityKind: kind, System: c.Name, DedupeKey: key,
-			Title: fmt.Sprintf("%s no longer shows %d of %d %ss", c.Name, len(missing), live, kind),
-			Detail: store.CaseDetail{Message: "a complete listing did not show them; nothing has been archived",
-				Next: "check in " + c.Name + " whether they were deleted; if the listing was wrong, the next sweep closes this case"}})
-	}
-	if err := e.closeCase(ctx, key); err != nil {
-		return err
-	}
 	signals := make([]store.Signal, len(missing))
 	for i, id := range missing {
+		items[i] = store.SweepItem{ExternalID: id, What: store.ItemMissing}
 		signals[i] = store.Signal{System: c.Name, Kind: kind, ExternalID: id, Source: string(change.FromSweep), CorrelationID: sweep.CorrelationID}
 	}
+	b := pol.Brake(c.Name, ownership.Gone)
+	many := !b.Off && int64(len(missing)) > b.Limit(live)
+	if many {
+		there, err := e.probe(ctx, c, kind, missing)
+		if err != nil {
+			return e.later(ctx, c, err)
+		}
+		if there != "" {
+			e.log.WarnContext(ctx, "a listing left out what is there", "system", c.Name, "kind", kind, "missing", len(missing), "live", live)
+			return store.EndListing(ctx, e.pool, sweep.ID, fmt.Sprintf("the vendor's listing left out %d of %d, and %s of them is there when it is asked for: nothing was taken for deleted", len(missing), live, there))
+		}
+		e.log.WarnContext(ctx, "a sweep misses more than could be; a person is asked", "system", c.Name, "kind", kind, "missing", len(missing), "live", live)
+	}
 	return store.Transact(ctx, e.pool, func(tx pgx.Tx) error {
-		if len(missing) > 0 {
+		held := missing
+		if !many {
+			held = []string{}
+		}
+		if err := store.ParkMissing(ctx, tx, c.Name, kind, held, sweep.CorrelationID); err != nil {
+			return err
+		}
+		if err := store.InsertSweepItems(ctx, tx, sweep.ID, items); err != nil {
+			return err
+		}
+		if !many && len(missing) > 0 {
 			if _, err := store.InsertSignals(ctx, tx, signals); err != nil {
-				return err
-			}
-			if err := store.InsertSweepItems(ctx, tx, sweep.ID, items); err != nil {
 				return err
 			}
 			if err := e.ingestTx(ctx, tx, c.Name); err != nil {
@@ -128,4 +134,22 @@ func (e *Engine) gone(ctx context.Context, c *connected, kind domain.Kind, sweep
 		}
 		return store.EndListing(ctx, tx, sweep.ID, "")
 	})
+}
+
+// probes is how many missing objects are asked for before a listing is believed that misses many.
+const probes = 5
+
+// probe asks for some of the missing objects, spread over all of them, and returns one that is there, "" if none is.
+func (e *Engine) probe(ctx context.Context, c *connected, kind domain.Kind, missing []string) (string, error) {
+	for i := range min(probes, len(missing)) {
+		id := missing[i*len(missing)/probes%len(missing)]
+		rec, err := c.adapter.Fetch(ctx, kind, id)
+		switch {
+		case err == nil && !rec.Deleted && rec.MergedInto == "":
+			return id, nil
+		case err != nil && domain.CodeOf(err) != domain.NotFound:
+			return "", err
+		}
+	}
+	return "", nil
 }

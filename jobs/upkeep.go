@@ -70,6 +70,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.report(ctx); err != nil {
 		return err
 	}
+	if err := e.brakes(ctx); err != nil {
+		return err
+	}
 	if err := e.applier.EndExpiredPauses(ctx); err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ const (
 	ChoiceAllocate  = "allocate"  // what is on the customer's account pays an invoice that the person names
 	ChoiceRefund    = "refund"    // it is given back, by the person
 	ChoiceCredit    = "credit"    // it stays on the customer's account
+	ChoiceApprove   = "approve"   // what was held back goes on
+	ChoiceReject    = "reject"    // what was held back does not happen
 	ChoiceIgnore    = "ignore"    // close it and do nothing
 )
 
@@ -146,7 +148,20 @@ func choicesOf(kind string) []Choice {
 			}},
 		}
 	case store.CaseMassChange:
-		return []Choice{ignore("nothing is archived or written now; it is asked again if more is concerned")}
+		return []Choice{
+			{Name: ChoiceApprove, do: (*run).approve, Effect: func(c store.Case) string {
+				if outward(c) {
+					return fmt.Sprintf("exactly the %d held back are written to %s, after everything that somebody waits for", c.Detail.Held, c.System)
+				}
+				return fmt.Sprintf("exactly the %d held back are applied: what %s says becomes the value in force and is written to every system that carries it", c.Detail.Held, c.System)
+			}},
+			{Name: ChoiceReject, do: (*run).reject, Effect: func(c store.Case) string {
+				if outward(c) {
+					return "nothing is written: they stay as they are in " + c.System + " until something else about them changes"
+				}
+				return "the values in force stay, and are written back to " + c.System + "; what was deleted there stays here and in the other systems"
+			}},
+		}
 	case store.CaseFlow:
 		overpaid := func(c store.Case) bool { return c.Field == "allocations" }
 		nothing := func(*run, store.Case, Decision) error { return nil }

@@ -65,6 +65,7 @@ type Applier struct {
 	log     *slog.Logger
 
 	mu       sync.Mutex
+	gauges   map[gaugeKey]*gauge
 	policies map[int64]*ownership.Policy // parsed, by version; versions never change
 	systems  map[string]store.System     // as they were at settled
 	live     map[string][]store.Drift    // by system, likewise
@@ -124,7 +125,7 @@ func New(pool *pgxpool.Pool, queue Queue, carrier Carrier, ring func(), log *slo
 	if ring == nil {
 		ring = func() {}
 	}
-	return &Applier{pool: pool, queue: queue, carrier: carrier, ring: ring, log: log, policies: map[int64]*ownership.Policy{}}
+	return &Applier{pool: pool, queue: queue, carrier: carrier, ring: ring, log: log, policies: map[int64]*ownership.Policy{}, gauges: map[gaugeKey]*gauge{}}
 }
 
 // Source says through which door a change came.

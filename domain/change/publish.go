@@ -114,7 +114,7 @@ func (a *Applier) diffSome(ctx context.Context, p *ownership.Policy, ids []strin
 			if err := r.survive(st); err != nil {
 				return err
 			}
-			s := &settlement{run: r, st: st, pol: p, kp: p.Kind(es.Entity.Kind)}
+			s := &settlement{run: r, st: st, pol: p, kp: p.Kind(es.Entity.Kind), foretells: true}
 			res, err := s.settle()
 			if err != nil {
 				return err

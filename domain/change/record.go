@@ -27,6 +27,9 @@ type Incoming struct {
 	// Lease is the fence of an outcome: if the projection is not under it any more, nothing is changed and the error is
 	// Stale. The zero lease is no fence.
 	Lease uuid.UUID
+	// Brake is what a person has decided about this change, which the brake had held back: Approved or Reject. "" is that it
+	// is to be judged.
+	Brake string
 }
 
 // Record applies one vendor object in a transaction of its own.
@@ -151,6 +154,12 @@ func (r *run) record(in Incoming) (Result, error) {
 	}
 	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, was: old, changed: changed,
 		dirty: adopted}
+	switch in.Source {
+	case FromWebhook, FromPoll, FromSweep:
+		s.judged, s.rejected = in.Brake == "", in.Brake == Reject
+		s.fresh = old == nil || old.EntityID != cur.EntityID || res.Created
+		s.vanishes = cur.Deleted && cur.MergedInto == "" && !s.fresh && !old.Deleted
+	}
 	if in.Source == FromProjection {
 		s.answered, s.wrote = true, domain.Values{}
 		for f, v := range in.Wrote {

@@ -33,6 +33,12 @@ type settlement struct {
 	before   map[*store.Record]before // of the records of a merged entity
 	echoed   map[domain.Field]bool    // changed fields of touched that are our own write
 
+	// judged says that the brake is asked before golden changes, fresh that the record is new to the entity, vanishes that it
+	// has just been deleted, and rejected that a person wants golden to stay as it was.
+	judged, fresh, vanishes, rejected bool
+	foretells                         bool  // nothing is kept: it is only looked what would follow
+	policyWas                         int64 // the policy that the entity was last resolved under
+
 	res    ownership.Resolution
 	golden domain.Values
 	dirty  map[*store.Record]bool // records to store
@@ -50,6 +56,7 @@ func (s *settlement) settle() (linkResult, error) {
 		return linkResult{}, err
 	}
 	e := &s.st.Entity
+	s.policyWas = e.Policy
 	s.attend()
 	if s.touched != nil {
 		s.touched.EntityID = e.ID
@@ -65,6 +72,14 @@ func (s *settlement) settle() (linkResult, error) {
 	if s.confirmPins() {
 		s.resolve()
 		s.pinned = true
+	}
+	if s.rejected {
+		s.keepGolden()
+	}
+	if s.judged {
+		if err := s.brakeIn(); err != nil {
+			return linkResult{}, err
+		}
 	}
 	if s.pinned {
 		store.QueueMatchKeys(s.batch, "", s.kp.Kind, e.ID, pinnedKeys(s.kp.Kind, s.st.Pins))
@@ -472,7 +487,11 @@ func (s *settlement) project() error {
 			s.park(p, diff, domain.Drift, sys.Name+" does not show "+string(f)+" as it did: see the case")
 			continue
 		}
-		s.bump(p, diff, rec)
+		if held, err := s.brakeOut(p, diff, rec); err != nil {
+			return err
+		} else if !held {
+			s.bump(p, diff, rec)
+		}
 	}
 	return nil
 }
@@ -578,7 +597,7 @@ func (s *settlement) park(p *store.Projection, diff domain.Values, code domain.C
 }
 
 // stays are the codes with which a projection remains parked while it would ask for the same.
-var stays = []domain.Code{DryRun, Skipped, store.Waits}
+var stays = []domain.Code{DryRun, Skipped, store.Waits, store.CodeRejected}
 
 // bump makes the projection pending. A refused one stays refused while it would ask for the same again, and a value that
 // the vendor took and shows differently is refused too: writing it again and again would never end.

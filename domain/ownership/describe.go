@@ -80,6 +80,7 @@ func (p *Policy) writeOptions(b *strings.Builder) {
 	if p.GST != "" {
 		fmt.Fprintf(b, "\ngst: %s\n", strings.ToLower(string(p.GST)))
 	}
+	p.writeBrakes(b)
 }
 
 func writeRules(b *strings.Builder, ki domain.KindInfo, rules map[domain.Field]Rule, indent string) {
@@ -154,6 +155,7 @@ func DiffPolicies(from, to *Policy) []string {
 			names = append(names, "flows."+string(f))
 		}
 	}
+	names = append(names, diffBrakes(from, to, systems)...)
 	if from.GST != to.GST {
 		names = append(names, "gst")
 	}

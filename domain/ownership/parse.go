@@ -186,10 +186,13 @@ func (p *parser) document(n *yaml.Node) {
 		case "gst":
 			p.gst(e)
 			continue
+		case "brake":
+			p.brake(e)
+			continue
 		}
 		ki, ok := domain.Kind(e.key).Info()
 		if !ok {
-			p.add(e.line, "%q is neither systems, flows, numbers, gst nor a kind (%s)", e.key, strings.Join(kindNames(), ", "))
+			p.add(e.line, "%q is neither systems, flows, numbers, gst, brake nor a kind (%s)", e.key, strings.Join(kindNames(), ", "))
 			continue
 		}
 		p.kind(ki, e)

@@ -170,7 +170,7 @@ Spaceship: {owner: crm}
 			`13: Customer has no stage "BORED"`,
 			`15: lifecycleStage says which stage it is`,
 			`16: Customer has no field "bar"`,
-			`17: "Spaceship" is neither systems, flows, numbers, gst nor a kind`,
+			`17: "Spaceship" is neither systems, flows, numbers, gst, brake nor a kind`,
 		}},
 		{"nobody creates", "systems: {crm: hubspot}\nCustomer: {owner: crm}\n", []string{"2: Customer has no create"}},
 		{"creates nothing", "systems: {crm: hubspot}\nCustomer: {owner: crm, create: []}\n", []string{"2: create of Customer names no system"}},

@@ -19,6 +19,8 @@ type Policy struct {
 	Flows   Flows
 	Numbers map[domain.Kind]Number // kinds whose numbers Datum allocates; their owner does the others'
 	GST     money.Rounding         // of documents that Datum works out; "" is PerLine
+	// Brakes are those that the document speaks of, by system, "" for all; see Brake.
+	Brakes map[string]map[Way]Brake
 
 	lines map[string]int // of the parsed document, by the path of what stands there: "Customer.fields.abn"
 }

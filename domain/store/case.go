@@ -56,6 +56,10 @@ type CaseDetail struct {
 	Message string       `json:"message,omitempty"` // the vendor's words, or what is wrong
 	Keys    []string     `json:"keys,omitempty"`    // what two entities have in common
 	Next    string       `json:"next,omitempty"`    // what to do about it
+	// Of a mass change: how many objects are held back, how many of each field, and examples.
+	Held    int64            `json:"held,omitempty"`
+	Counts  map[string]int64 `json:"counts,omitempty"`
+	Changes []Change         `json:"changes,omitempty"`
 	// Sent are the values that a vendor has refused.
 	Sent domain.Values `json:"sent,omitempty"`
 }

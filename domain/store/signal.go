@@ -25,6 +25,7 @@ type Signal struct {
 	Attempts      int
 	Lane          string // live or bulk: of the projections that follow
 	CorrelationID string
+	Brake         string // what a person has decided about it after the brake had parked it: approved or rejected
 }
 
 // Hint is what an event says of one member of the vendor's object, by its path in the raw record.
@@ -67,7 +68,7 @@ func ClaimSignals(ctx context.Context, db DB, system, process string, d time.Dur
 		UPDATE signals SET lease_until = now() + $2::interval, lease_process = $4, attempts = attempts + 1
 		WHERE id IN (SELECT id FROM signals g WHERE system = $1 AND status = 'pending' AND due_at <= now() AND `+free+` AND NOT `+paused("g", In)+`
 			ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)
-		RETURNING id, system, kind, external_id, source, coalesce(dedupe_key, '') AS dedupe_key, record, hint, occurred_at, received_at, attempts, lane, correlation_id`,
+		RETURNING id, system, kind, external_id, source, coalesce(dedupe_key, '') AS dedupe_key, record, hint, occurred_at, received_at, attempts, lane, correlation_id, brake`,
 		system, d, limit, process)
 	if err != nil {
 		return nil, fmt.Errorf("store.ClaimSignals: %w", err)

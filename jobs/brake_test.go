@@ -1,0 +1,290 @@
+package jobs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/store"
+)
+
+// massCase waits for the one open case, which is of a mass change.
+func (r *rig) massCase(held int64) store.Case {
+	r.t.Helper()
+	var cs []store.Case
+	eventually(r.t, 20*time.Second, "the case of a mass change", func() (bool, any) {
+		var err error
+		cs, err = store.ListCases(context.Background(), r.pool, store.CaseFilter{Status: "open"}, nil, "", 100)
+		must(r.t, err)
+		states, err := store.BrakeStates(context.Background(), r.pool)
+		must(r.t, err)
+		// Transactions that run beside one another do not see each other: a few more may get through.
+		return len(cs) == 1 && cs[0].Kind == store.CaseMassChange && cs[0].Detail.Held <= held && cs[0].Detail.Held > held-4, fmt.Sprintf("%d cases, held: %+v", len(cs), states)
+	})
+	return cs[0]
+}
+
+func (r *rig) decide(c store.Case, choice string) {
+	r.t.Helper()
+	_, err := r.engine.Applier().Decide(context.Background(), change.Decision{CaseID: c.ID, Choice: choice, Cause: causeOf("Jo")})
+	must(r.t, err)
+}
+
+func (r *rig) noCases() {
+	r.t.Helper()
+	eventually(r.t, 20*time.Second, "no open case", func() (bool, any) {
+		cs, err := store.CountCases(context.Background(), r.pool)
+		must(r.t, err)
+		return len(cs) == 0, cs
+	})
+}
+
+func (r *rig) publish(policy string) {
+	r.t.Helper()
+	ctx := context.Background()
+	n, err := store.PolicyNumber(ctx, r.pool)
+	must(r.t, err)
+	_, err = r.engine.Applier().Publish(ctx, n, policy, r.around(), change.Cause{Actor: "test"})
+	must(r.t, err)
+	r.rc.policy = policy
+}
+
+// TestPolicyThatWouldRewriteAThird: accounting has other telephone numbers than the CRM for 30 of 90 customers, which the policy
+// allows. A new policy gives the numbers to accounting. Nothing is sent; one case says what would be. Taking the policy
+// back closes it; approving it has exactly those thirty written.
+func TestPolicyThatWouldRewriteAThird(t *testing.T) {
+	t.Parallel()
+	const n, third = 90, 30
+	phones := func(owner string) string {
+		rest := map[string]string{"crm": "[accounting, ops], others: keep", "accounting": "[crm, ops], others: restore"}
+		lines := strings.Split(customersOnly(), "\n")
+		for i, l := range lines {
+			if strings.HasPrefix(strings.TrimSpace(l), "phone:") {
+				lines[i] = fmt.Sprintf("    phone: {owner: %s, fallback: %s}", owner, rest[owner])
+			}
+		}
+		return strings.Join(lines, "\n")
+	}
+	r := newRig(t, func(c *rigConfig) { c.policy = phones("crm") })
+	r.quiet(20 * time.Second)
+	for i := range n {
+		_, err := r.crm.Put("companies", "", map[string]any{"name": named(i), "abn": abn(i), "phone": "(03) 5550 0001"})
+		must(t, err)
+	}
+	r.quiet(30 * time.Second)
+	for _, o := range r.ledger("accounting")[:third] {
+		_, err := r.xero.Put("contacts", o.id, map[string]any{"Phones": []map[string]any{{"PhoneType": "DEFAULT", "PhoneCountryCode": "61", "PhoneAreaCode": "2", "PhoneNumber": "55500002"}}})
+		must(t, err)
+	}
+	r.quiet(20 * time.Second)
+	count := func(system, number string) (k int) {
+		for _, o := range r.ledger(system) {
+			if strings.HasSuffix(strings.NewReplacer(" ", "", ")", "").Replace(o.phone), number) {
+				k++
+			}
+		}
+		return k
+	}
+	if k := count("accounting", "55500002"); k != third {
+		t.Fatalf("%d numbers differ at the start", k)
+	}
+	before := r.crm.Stats().Updates
+	r.publish(phones("accounting"))
+	c := r.massCase(third)
+	if c.System != "crm" || c.Detail.Counts["phone"] != third || len(c.Detail.Changes) != 20 || c.Detail.Changes[0].From != domain.TextValue("+61355500001") || c.Detail.Changes[0].To != domain.TextValue("+61255500002") {
+		t.Errorf("the case says %+v", c)
+	}
+	if w := r.crm.Stats().Updates; w != before || count("crm", "55500002") > 0 {
+		t.Errorf("%d writes although nobody has approved", w-before)
+	}
+	r.publish(phones("crm"))
+	r.noCases()
+	r.quiet(20 * time.Second)
+	if w := r.crm.Stats().Updates; w != before {
+		t.Errorf("%d writes for a policy that was taken back", w-before)
+	}
+	r.publish(phones("accounting"))
+	r.decide(r.massCase(third), change.ChoiceReject)
+	r.noCases()
+	eventually(t, 10*time.Second, "rejected", func() (bool, any) {
+		s, _ := r.state()
+		for _, b := range s.Backlogs {
+			if b.System == "crm" && b.Parked == third && b.Pending == 0 {
+				return r.crm.Stats().Updates == before, r.crm.Stats().Updates - before
+			}
+		}
+		return false, s
+	})
+	r.publish(phones("crm"))
+	r.quiet(20 * time.Second)
+	r.publish(phones("accounting"))
+	r.decide(r.massCase(third), change.ChoiceApprove)
+	r.quiet(30 * time.Second)
+	r.noCases()
+	if k := count("crm", "55500002"); k != third {
+		t.Errorf("%d of %d numbers have arrived", k, third)
+	}
+	r.level(n, map[string]int{"accounting": n})
+}
+
+// TestMassEditIsHeld: somebody overwrites the telephone numbers of all customers in the CRM, which owns them. A few get through,
+// the others are held back with one case. Rejected, they keep their numbers and the CRM gets them back; approved, the
+// next lot goes everywhere.
+func TestMassEditIsHeld(t *testing.T) {
+	t.Parallel()
+	const n, free = 40, 5
+	r := newRig(t, func(c *rigConfig) {
+		c.policy = strings.Replace(customersOnly(), "\nCustomer:", "\nbrake:\n  in: {count: 5, share: 10%, window: 1h}\n\nCustomer:", 1)
+	})
+	r.quiet(20 * time.Second)
+	for i := range n {
+		_, err := r.crm.Put("companies", "", map[string]any{"name": named(i), "abn": abn(i), "phone": "(03) 5550 0001"})
+		must(t, err)
+	}
+	r.quiet(30 * time.Second)
+	phones := func(system, number string) (k int) {
+		for _, o := range r.ledger(system) {
+			if strings.HasSuffix(strings.NewReplacer(" ", "", ")", "").Replace(o.phone), number) {
+				k++
+			}
+		}
+		return k
+	}
+	edit := func(number string) {
+		for _, o := range r.ledger("crm") {
+			_, err := r.crm.Put("companies", o.id, map[string]any{"phone": "(03) " + number[:4] + " " + number[4:]})
+			must(t, err)
+		}
+	}
+	edit("55500002")
+	c := r.massCase(n - free)
+	held := int(c.Detail.Held)
+	if c.Detail.Counts["phone"] != c.Detail.Held || c.Detail.Changes[0].To != domain.TextValue("+61355500002") || phones("accounting", "55500002") > n-held {
+		t.Errorf("the case says %+v, %d have got through", c, phones("accounting", "55500002"))
+	}
+	r.decide(c, change.ChoiceReject)
+	r.noCases()
+	r.quiet(30 * time.Second)
+	if was, is := phones("crm", "55500001"), phones("accounting", "55500001"); was != held || is != held {
+		t.Errorf("after the rejection %d numbers are restored in the CRM, %d are in accounting; want %d", was, is, held)
+	}
+	r.level(n, map[string]int{"accounting": n})
+	edit("55500003")
+	r.decide(r.massCase(n), change.ChoiceApprove) // the window has had its five
+	r.noCases()
+	r.quiet(30 * time.Second)
+	if is := phones("accounting", "55500003"); is != n {
+		t.Errorf("after the approval %d of %d numbers have arrived", is, n)
+	}
+	r.level(n, map[string]int{"accounting": n})
+}
+
+// TestHalfReadListing: the CRM answers a listing with half of its objects and no word of the other half. Nothing is taken for
+// deleted and nobody is asked, because what is missing is there when it is asked for; the next sweep is complete. When half
+// of the customers really are gone at once and unheard, one case asks, and approved they are archived.
+func TestHalfReadListing(t *testing.T) {
+	t.Parallel()
+	const n = 60
+	cut := &halver{gone: map[string]bool{}}
+	r := newRig(t, func(c *rigConfig) {
+		c.noHooks, c.poll = true, time.Hour
+		c.between = func(base string) string { return cut.between(t, base) }
+	})
+	r.quiet(20 * time.Second)
+	r.byOps(0, n)
+	r.quiet(30 * time.Second)
+	cut.half.Store(true)
+	s := r.sweep("crm", domain.KindCustomer)
+	if s.Complete || s.TheirsCount != n/2 || s.Tombstoned > 0 || !strings.Contains(s.Why, "left out 30 of 60") {
+		t.Errorf("a listing that was cut in half: %+v", s)
+	}
+	cut.half.Store(false)
+	if s = r.sweep("crm", domain.KindCustomer); !s.Complete || !s.Level() || s.TheirsCount != n {
+		t.Errorf("the next sweep: %+v", s)
+	}
+	r.noCases()
+	r.level(n, map[string]int{"crm": n, "accounting": n})
+	cut.vanish.Store(true) // and now they are not there when they are asked for either
+	r.sweep("crm", domain.KindCustomer)
+	c := r.massCase(n / 2)
+	if c.Detail.Counts[""] != n/2 || len(c.Detail.Changes) != 20 {
+		t.Errorf("the case says %+v", c)
+	}
+	if k := r.archived(); k > 0 {
+		t.Errorf("%d are archived although nobody has approved", k)
+	}
+	r.decide(c, change.ChoiceApprove)
+	r.noCases()
+	eventually(t, 20*time.Second, "they are archived", func() (bool, any) { k := r.archived(); return k == n/2, k })
+}
+
+// archived counts customers that are archived.
+func (r *rig) archived() (n int) {
+	for _, c := range r.customers() {
+		if c.Status == "ARCHIVED" {
+			n++
+		}
+	}
+	return n
+}
+
+// halver cuts listings of companies in half while it is told to. With vanish the other half is not there at all.
+type halver struct {
+	half, vanish atomic.Bool
+	mu           sync.Mutex
+	gone         map[string]bool
+}
+
+// between is a proxy in front of a vendor that does so.
+func (h *halver) between(t testing.TB, base string) string {
+	u, err := url.Parse(base)
+	must(t, err)
+	p := httputil.NewSingleHostReverseProxy(u)
+	p.ModifyResponse = func(resp *http.Response) error {
+		q := resp.Request
+		list := q.Method == http.MethodGet && strings.HasSuffix(q.URL.Path, "/companies") && (h.half.Load() || h.vanish.Load())
+		if !list && (!h.vanish.Load() || !strings.HasSuffix(q.URL.Path, "/companies/batch/read")) {
+			return nil
+		}
+		var m map[string]any
+		if err := json.NewDecoder(resp.Body).Decode(&m); err != nil {
+			return err
+		}
+		rs, _ := m["results"].([]any)
+		h.mu.Lock()
+		if list && len(h.gone) == 0 {
+			for _, x := range rs[len(rs)/2:] {
+				h.gone[x.(map[string]any)["id"].(string)] = true
+			}
+		}
+		m["results"] = slices.DeleteFunc(rs, func(x any) bool { return h.gone[x.(map[string]any)["id"].(string)] })
+		h.mu.Unlock()
+		if list {
+			delete(m, "paging")
+		}
+		b, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+		resp.Header.Set("Content-Length", fmt.Sprint(len(b)))
+		return nil
+	}
+	srv := httptest.NewServer(p)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
