@@ -41,6 +41,7 @@ import (
 	"datum/internal/telemetry"
 	"datum/internal/vault"
 	"datum/jobs"
+	"datum/jobs/notify"
 	"datum/migrations"
 )
 
@@ -84,6 +85,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum pause [SYSTEM --reason WHY [--kind K] [--direction in|out] [--until WHEN]] | resume SYSTEM [--kind K] [--direction in|out]
   datum write list|show ID|approve ID…|approve --all|reject ID… --reason WHY   what a dry run would have sent
   datum key create --system ops --role editor [--name N] | list | revoke ID
+  datum alert show|check FILE|apply FILE|test CHANNEL|list   what is watched, and who is told
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum merge [--reason WHY] [--dry-run] SURVIVOR LOSER | unmerge ID   make two entities one; part them again
   datum drift list [--all]              what vendors have changed: fields gone, new or in another form, versions, sunsets
@@ -122,6 +124,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 		"help":      func() error { fmt.Fprint(out, usage); return nil }}
 	maps.Copy(commands, c.control())
 	commands["merge"], commands["unmerge"] = c.merge, c.unmerge
+	commands["alert"] = c.alert
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
 		return domain.Errorf(domain.Invalid, "there is no command %q; datum help lists them", args[0])
@@ -199,7 +202,7 @@ func (c *command) open(work bool, database func(context.Context, *pgdev.Cluster)
 	a.hub = feed.NewHub(a.pool, c.log, 0)
 	a.engine, err = jobs.New(jobs.Config{Pool: a.pool, Sealer: a.vault, Vendors: all.Vendors(), Log: c.log, Ring: a.hub.Ring,
 		Poll: c.cfg.PollInterval, Sweep: c.cfg.SweepInterval,
-		WebhookURL: func(s string) string { return c.cfg.PublicURL + "/webhooks/" + s }}, work)
+		Alerts: notify.Config{Private: c.cfg.AlertPrivate}, WebhookURL: func(s string) string { return c.cfg.PublicURL + "/webhooks/" + s }}, work)
 	return a, err
 }
 
@@ -290,7 +293,7 @@ func (a *app) handler(ctx context.Context, done <-chan struct{}, api bool) (http
 	if !api {
 		return mux, nil
 	}
-	g, err := graph.NewHandler(graph.Config{Pool: a.pool, Feed: a.hub, Changes: a.engine.Applier(), Log: a.log, Policy: a.around(),
+	g, err := graph.NewHandler(graph.Config{Pool: a.pool, Feed: a.hub, Changes: a.engine.Applier(), Log: a.log, Policy: a.around(), Sealer: a.vault, Metrics: jobs.MetricNames(),
 		Introspection: a.cfg.Introspection, Playground: a.cfg.Playground, PlaygroundKey: a.pageKey, Done: done})
 	if err != nil {
 		return nil, err
@@ -439,6 +442,11 @@ func (c *command) sweep() error {
 func (c *command) key() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Key(c.ctx, args) })
+}
+
+func (c *command) alert() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Alert(c.ctx, args) })
 }
 
 func (c *command) retention() error {

@@ -22,6 +22,7 @@ import (
 	"datum/domain/change"
 	"datum/domain/feed"
 	"datum/domain/ownership"
+	"datum/domain/store"
 	"datum/graph/gen"
 	"datum/graph/guard"
 	"datum/graph/loader"
@@ -37,6 +38,10 @@ type Config struct {
 
 	// Policy says what a published policy must fit; a Schema that is nil is this API's.
 	Policy ownership.Surroundings
+
+	// Sealer seals the secrets of alerts, and Metrics are what they may watch.
+	Sealer  store.Sealer
+	Metrics []string
 
 	Introspection bool // the schema can be read, and messages suggest names
 	Playground    bool // GET with Accept: text/html answers with GraphiQL
@@ -84,7 +89,7 @@ func NewHandler(c Config) (http.Handler, error) {
 	if c.Policy.Schema == nil {
 		c.Policy.Schema = Schema()
 	}
-	r := &Resolver{pool: c.Pool, feed: c.Feed, changes: c.Changes, log: c.Log, around: c.Policy, health: newHealthWatch(c.Pool, c.HealthInterval)}
+	r := &Resolver{pool: c.Pool, feed: c.Feed, changes: c.Changes, log: c.Log, around: c.Policy, sealer: c.Sealer, metrics: c.Metrics, health: newHealthWatch(c.Pool, c.HealthInterval)}
 	p := presenter{log: c.Log, suggest: c.Introspection}
 	t := c.Transport
 	t.Exec, t.Gate, t.Log, t.Present, t.Done = newExecutor(c, r, p), newGate(c.Pool, c.Now), c.Log, p.present, c.Done

@@ -8,6 +8,7 @@ import (
 	"datum/domain/change"
 	"datum/domain/feed"
 	"datum/domain/ownership"
+	"datum/domain/store"
 )
 
 // Resolver is the root of the resolvers.
@@ -18,4 +19,6 @@ type Resolver struct {
 	log     *slog.Logger
 	around  ownership.Surroundings // what a policy must fit
 	health  *healthWatch
+	sealer  store.Sealer
+	metrics []string // that alerts may watch
 }

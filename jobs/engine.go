@@ -26,6 +26,7 @@ import (
 	"datum/domain/change"
 	"datum/domain/ownership"
 	"datum/domain/store"
+	"datum/jobs/notify"
 )
 
 // Config is what an Engine needs. Pool, Sealer and Vendors are required.
@@ -38,6 +39,11 @@ type Config struct {
 	Ring func()
 	// Poll and Sweep are the times between looks for changes and between complete comparisons.
 	Poll, Sweep time.Duration
+	// Alerts configures how people are told; AlertRetry says when a try that failed is repeated, nil is River's policy.
+	Alerts     notify.Config
+	AlertRetry func(attempt int) time.Duration
+	// Now is the clock of alerts; nil is time.Now.
+	Now func() time.Time
 	// WebhookURL returns the URL under which a vendor reaches the system's webhooks, for signatures that cover it.
 	WebhookURL func(system string) string
 }
@@ -53,6 +59,7 @@ type Engine struct {
 	process   store.Process
 	exchanges *ExchangeWriter
 	inbox     *inbox
+	sender    *notify.Sender
 
 	mu      sync.Mutex
 	systems map[string]*connected
@@ -91,6 +98,9 @@ func New(cfg Config, work bool) (*Engine, error) {
 	if cfg.Sweep <= 0 {
 		cfg.Sweep = 6 * time.Hour
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	if cfg.WebhookURL == nil {
 		cfg.WebhookURL = func(string) string { return "" }
 	}
@@ -100,7 +110,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
 		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}, mappings: map[string][]adapters.Mapping{}, timers: map[river.JobArgs]time.Time{}}
-	e.inbox = &inbox{Engine: e}
+	e.inbox, e.sender = &inbox{Engine: e}, notify.New(cfg.Alerts)
 	for _, v := range cfg.Vendors {
 		e.vendors[v.Name] = v
 	}
@@ -122,8 +132,10 @@ func New(cfg Config, work bool) (*Engine, error) {
 		river.AddWorker(rc.Workers, &sweepWorker{Engine: e})
 		river.AddWorker(rc.Workers, &resettleWorker{Engine: e})
 		river.AddWorker(rc.Workers, &retentionWorker{Engine: e})
+		river.AddWorker(rc.Workers, &deliverWorker{Engine: e})
+		river.AddWorker(rc.Workers, &beatWorker{Engine: e})
 		river.AddWorker(rc.Workers, &flowWorker{Engine: e})
-		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, flowQueue: {MaxWorkers: 4}}
+		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, flowQueue: {MaxWorkers: 4}, alertQueue: {MaxWorkers: 2}}
 	}
 	if e.client, err = river.NewClient(riverpgxv5.New(cfg.Pool), rc); err != nil {
 		return nil, fmt.Errorf("jobs.New: %w", err)
@@ -153,6 +165,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Unlock()
 	e.every(run, time.Second, "heartbeat", func(ctx context.Context) error { return store.Heartbeat(ctx, e.pool, e.process) })
 	e.every(run, time.Second, "supervise", e.supervise)
+	e.every(run, time.Second, "watch", e.Watch)
 	return nil
 }
 

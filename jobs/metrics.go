@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"datum/domain/alert"
 	"datum/domain/feed"
 	"datum/domain/store"
 )
@@ -15,13 +16,24 @@ import (
 // Metrics are what an operator watches, read from the rows when they are asked for, so that any process answers for all.
 func (e *Engine) Metrics() prometheus.Gatherer {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{e})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{Engine: e})
 	return r
 }
 
-type collector struct{ *Engine }
+// collector reads metrics; failed hears of those that cannot be read, and may be nil.
+type collector struct {
+	*Engine
+	failed func(error)
+}
+
+// metricNames are the names of all metrics that the collector has.
+var metricNames []string
+
+// MetricNames returns the names of Datum's own metrics, by which alerts' rules call them.
+func MetricNames() []string { return slices.Clone(metricNames) }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
+	metricNames = append(metricNames, "datum_"+name)
 	return prometheus.NewDesc("datum_"+name, help, labels, nil)
 }
 
@@ -45,6 +57,16 @@ var (
 	descFeedLag     = desc("feed_lag_seconds", "Age of the oldest event that is held back.")
 	descJobs        = desc("jobs", "Jobs by queue and state.", "queue", "state")
 	descJobsAge     = desc("jobs_oldest_seconds", "Age of the oldest job that could run.", "queue")
+	descBudgetRatio = desc("budget_left_ratio", "Share of the vendor's limit that is left.", "system", "limit")
+	descTokenAge    = desc("token_overdue_seconds", "Time since the access token expired without having been renewed; 0 if it is good.", "system")
+	descKeyExpires  = desc("api_key_expires_seconds", "Time until the last API key of a name expires.", "system", "name")
+	descSweepOver   = desc("sweep_overdue_seconds", "How much later than it should be the next complete comparison is; 0 if it is in time.", "system", "kind")
+	descErrorRatio  = desc("exchange_error_ratio", "Share of the calls of the last 15 minutes that found the vendor not working; only from 20 calls on.", "system")
+	descCalls       = desc("exchange_calls", "Calls to the vendor in the last 15 minutes.", "system")
+	descWorkers     = desc("workers", "Working processes.")
+	descSilent      = desc("worker_silent_seconds", "Time since a working process was last heard of.", "host", "process")
+	descAlerts      = desc("alerts", "What is wrong now, by the rules of alerts.", "rule", "severity")
+	descDeliveries  = desc("alert_deliveries", "Alerts that were not delivered: pending, or given up.", "status")
 )
 
 // Describe implements prometheus.Collector.
@@ -65,12 +87,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if err := c.pool.Ping(ctx); err != nil {
 		gauge(descUp, 0)
+		if c.failed != nil {
+			c.failed(err)
+		}
 		return
 	}
 	gauge(descUp, 1)
 	collect := func(what string, err error) {
 		if err != nil {
 			c.log.WarnContext(ctx, "metrics: "+what+" could not be read", "error", err)
+			if c.failed != nil {
+				c.failed(err)
+			}
 		}
 	}
 	backlogs, err := store.Backlogs(ctx, c.pool)
@@ -115,6 +143,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, b := range budgets {
 		gauge(descBudget, float64(left(b)), b.System, b.Name)
 		gauge(descBudgetCalls, float64(b.Calls), b.System, b.Name)
+		gauge(descBudgetRatio, float64(left(b))/float64(max(b.Calls, 1)), b.System, b.Name)
 	}
 	auth, err := store.AuthStates(ctx, c.pool)
 	collect("authorisation", err)
@@ -124,6 +153,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			ok = 0
 		}
 		gauge(descAuth, ok, a.System)
+		if a.ExpiresAt != nil {
+			gauge(descTokenAge, age(a.ExpiresAt), a.System)
+		}
 	}
 	cases, err := store.CountCases(ctx, c.pool)
 	collect("cases", err)
@@ -154,6 +186,58 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(descJobsAge, age(q.Oldest), q.Queue)
 		}
 	}
+	c.watched(ctx, gauge, age, collect)
+}
+
+// watched are the metrics that exist for alerts.
+func (c *collector) watched(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), age func(*time.Time) float64, collect func(string, error)) {
+	keys, err := store.KeyExpiries(ctx, c.pool)
+	collect("API keys", err)
+	for _, k := range keys {
+		gauge(descKeyExpires, time.Until(k.ExpiresAt).Seconds(), k.System, k.Name)
+	}
+	sweeps, err := store.SweepAges(ctx, c.pool)
+	collect("sweeps", err)
+	for _, s := range sweeps {
+		gauge(descSweepOver, max(age(&s.Since)-c.cfg.Sweep.Seconds(), 0), s.System, string(s.Kind))
+	}
+	rates, err := store.CallRates(ctx, c.pool, 15*time.Minute)
+	collect("exchanges", err)
+	for _, r := range rates {
+		gauge(descCalls, float64(r.Calls), r.System)
+		if r.Calls >= 20 {
+			gauge(descErrorRatio, float64(r.Failed)/float64(r.Calls), r.System)
+		}
+	}
+	processes, err := store.Processes(ctx, c.pool)
+	collect("processes", err)
+	alive := 0
+	for _, p := range processes {
+		if p.Alive {
+			alive++
+		}
+		gauge(descSilent, age(&p.HeartbeatAt), p.Host, p.ID)
+	}
+	gauge(descWorkers, float64(alive))
+	firing, err := store.Alerts(ctx, c.pool)
+	collect("alerts", err)
+	cfg, _, err := alert.InForce(ctx, c.pool, MetricNames())
+	collect("rules of alerts", err)
+	if err == nil {
+		for _, r := range cfg.Rules {
+			n := 0
+			for _, a := range firing {
+				if a.Rule == r.Name && a.Incident != "" {
+					n++
+				}
+			}
+			gauge(descAlerts, float64(n), r.Name, r.Severity)
+		}
+	}
+	pending, dead, err := store.CountDeliveries(ctx, c.pool)
+	collect("deliveries", err)
+	gauge(descDeliveries, float64(pending), "pending")
+	gauge(descDeliveries, float64(dead), "dead")
 }
 
 // left is how many calls the limit still allows now.

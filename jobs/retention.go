@@ -38,6 +38,8 @@ func (e *Engine) retain(ctx context.Context, now time.Time) error {
 		case r.Days == 0:
 		case r.Name == "signals":
 			_, err = store.PruneSignals(ctx, e.pool, age)
+		case r.Name == "notices":
+			_, err = store.PruneDeliveries(ctx, e.pool, age)
 		case r.Name == "sweeps":
 			_, err = store.PruneSweeps(ctx, e.pool, age)
 		case r.Name == "answers":

@@ -35,6 +35,7 @@ var retentions = []Retention{
 	{Name: "exchanges", What: "requests to vendors and their answers", Default: 30, Least: 1, Why: "traces need them"},
 	{Name: "feed", What: "events for subscribers", Default: 30, Least: 1, Why: "subscribers come back with their cursors"},
 	{Name: "history", What: "every change of every value, and who decided it", Default: 0, Least: legalYears, Why: lawful},
+	{Name: "notices", What: "alerts that were told", Default: 90, Least: 1, Why: "a case may point to them"},
 	{Name: "signals", What: "finished signals of the inbox", Default: 30, Least: 7, Why: "vendors repeat webhooks for days, and by these they are known"},
 	{Name: "sweeps", What: "what finished sweeps found", Default: 30, Least: 1, Why: "convergence is told from them"},
 }

@@ -23,6 +23,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Alerts() AlertsResolver
 	Allocation() AllocationResolver
 	BasDocument() BasDocumentResolver
 	BasLabel() BasLabelResolver
@@ -87,6 +88,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddressInput", ec.unmarshalInputAddressInput),
 			graphql.NewInputUnmarshaler("AllocateCreditNoteInput", ec.unmarshalInputAllocateCreditNoteInput),
 			graphql.NewInputUnmarshaler("AllocationInput", ec.unmarshalInputAllocationInput),
+			graphql.NewInputUnmarshaler("ApplyAlertsInput", ec.unmarshalInputApplyAlertsInput),
 			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
 			graphql.NewInputUnmarshaler("AssignCaseInput", ec.unmarshalInputAssignCaseInput),
@@ -142,6 +144,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("StepInput", ec.unmarshalInputStepInput),
 			graphql.NewInputUnmarshaler("StockLevelFilter", ec.unmarshalInputStockLevelFilter),
 			graphql.NewInputUnmarshaler("StockLevelInput", ec.unmarshalInputStockLevelInput),
+			graphql.NewInputUnmarshaler("TestAlertInput", ec.unmarshalInputTestAlertInput),
 			graphql.NewInputUnmarshaler("UnmergeEntityInput", ec.unmarshalInputUnmergeEntityInput),
 			graphql.NewInputUnmarshaler("UpdateCreditNoteInput", ec.unmarshalInputUpdateCreditNoteInput),
 			graphql.NewInputUnmarshaler("UpdateCustomerInput", ec.unmarshalInputUpdateCustomerInput),
@@ -245,6 +248,100 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../schema/alert.graphqls", Input: `extend type Query {
+  "What is watched, what is wrong now, and what was told."
+  alerts: Alerts! @requires(role: OPERATOR)
+}
+
+extend type Mutation {
+  "Puts a configuration of alerts in force. Secrets in it are sealed; ` + "`" + `sealed` + "`" + ` in their place keeps those there are."
+  applyAlerts("The configuration." input: ApplyAlertsInput!): ApplyAlertsPayload! @requires(role: ADMIN)
+  "Sends a test to a channel."
+  testAlert("Which channel." input: TestAlertInput!): TestAlertPayload! @requires(role: OPERATOR)
+}
+
+"What is watched, what is wrong now, and what was told."
+type Alerts {
+  "The configuration in force, as YAML, without secrets."
+  source: String!
+  "Its version; 0 is the default."
+  version: Int!
+  "Who applied it, null for the default."
+  setBy: String
+  "When it was applied."
+  setAt: Time
+  "What is wrong now, by rule."
+  firing: [Alert!]! @listSize(assumedSize: 20)
+  "What was, or is to be, told, newest first."
+  deliveries("How many, at most 100." first: Int = 20): [AlertDelivery!]! @listSize(assumedSize: 20)
+}
+
+"Something that is wrong."
+type Alert {
+  "The rule's name."
+  rule: String!
+  "Which series of the metric, as ` + "`" + `label=value, …` + "`" + `."
+  series: String!
+  "The id by which its notices are known; null while it has not lasted long enough."
+  incident: String
+  "Since when."
+  since: Time!
+  "The metric's value at the last look."
+  value: Float!
+}
+
+"Something that was, or is to be, told to a channel."
+type AlertDelivery {
+  "Its id: the ` + "`" + `webhook-id` + "`" + ` of webhooks."
+  id: ID!
+  "The channel."
+  channel: String!
+  "` + "`" + `firing` + "`" + `, ` + "`" + `reminder` + "`" + `, ` + "`" + `resolved` + "`" + ` or ` + "`" + `test` + "`" + `."
+  event: String!
+  "In one line."
+  title: String!
+  "The incident, null for a test."
+  incident: String
+  "` + "`" + `pending` + "`" + `, ` + "`" + `sent` + "`" + `, or ` + "`" + `dead` + "`" + `: given up."
+  status: String!
+  "How often it was tried."
+  attempts: Int!
+  "Why the last try failed, null if it did not."
+  error: String
+  "Since when it is to be told."
+  createdAt: Time!
+  "When it arrived."
+  sentAt: Time
+}
+
+"A configuration of alerts."
+input ApplyAlertsInput {
+  "YAML, as ` + "`" + `alerts.source` + "`" + ` shows it."
+  source: String!
+}
+
+"What is in force now."
+type ApplyAlertsPayload {
+  "What is watched now."
+  alerts: Alerts
+  "What is wrong with the configuration."
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
+}
+
+"A test of a channel."
+input TestAlertInput {
+  "The channel's name."
+  channel: String!
+}
+
+"The test, under way."
+type TestAlertPayload {
+  "The delivery; look at it again in a few seconds."
+  delivery: AlertDelivery
+  "What could not be done."
+  userErrors: [UserError!]! @listSize(assumedSize: 1)
+}
+`, BuiltIn: false},
 	{Name: "../schema/bas.graphqls", Input: `extend type Query {
   """
   The sales side of a business activity statement, from canonical invoices and credit notes that are authorised or paid.
@@ -4682,6 +4779,66 @@ func (ec *executionContext) childFields_Address(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Address", field.Name)
 }
 
+func (ec *executionContext) childFields_Alert(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rule":
+		return ec.fieldContext_Alert_rule(ctx, field)
+	case "series":
+		return ec.fieldContext_Alert_series(ctx, field)
+	case "incident":
+		return ec.fieldContext_Alert_incident(ctx, field)
+	case "since":
+		return ec.fieldContext_Alert_since(ctx, field)
+	case "value":
+		return ec.fieldContext_Alert_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Alert", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertDelivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AlertDelivery_id(ctx, field)
+	case "channel":
+		return ec.fieldContext_AlertDelivery_channel(ctx, field)
+	case "event":
+		return ec.fieldContext_AlertDelivery_event(ctx, field)
+	case "title":
+		return ec.fieldContext_AlertDelivery_title(ctx, field)
+	case "incident":
+		return ec.fieldContext_AlertDelivery_incident(ctx, field)
+	case "status":
+		return ec.fieldContext_AlertDelivery_status(ctx, field)
+	case "attempts":
+		return ec.fieldContext_AlertDelivery_attempts(ctx, field)
+	case "error":
+		return ec.fieldContext_AlertDelivery_error(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AlertDelivery_createdAt(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_AlertDelivery_sentAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertDelivery", field.Name)
+}
+
+func (ec *executionContext) childFields_Alerts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "source":
+		return ec.fieldContext_Alerts_source(ctx, field)
+	case "version":
+		return ec.fieldContext_Alerts_version(ctx, field)
+	case "setBy":
+		return ec.fieldContext_Alerts_setBy(ctx, field)
+	case "setAt":
+		return ec.fieldContext_Alerts_setAt(ctx, field)
+	case "firing":
+		return ec.fieldContext_Alerts_firing(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_Alerts_deliveries(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Alerts", field.Name)
+}
+
 func (ec *executionContext) childFields_Allocation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "invoice":
@@ -4694,6 +4851,16 @@ func (ec *executionContext) childFields_Allocation(ctx context.Context, field gr
 		return ec.fieldContext_Allocation_date(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Allocation", field.Name)
+}
+
+func (ec *executionContext) childFields_ApplyAlertsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "alerts":
+		return ec.fieldContext_ApplyAlertsPayload_alerts(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ApplyAlertsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApplyAlertsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ApproveWritesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6874,6 +7041,16 @@ func (ec *executionContext) childFields_SystemHealthEvent(ctx context.Context, f
 		return ec.fieldContext_SystemHealthEvent_health(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SystemHealthEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_TestAlertPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_TestAlertPayload_delivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TestAlertPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestAlertPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_TraceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

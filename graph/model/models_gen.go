@@ -55,6 +55,56 @@ type AddressInput struct {
 	Country graphql.Omittable[*string] `json:"country,omitempty,omitzero"`
 }
 
+// Something that is wrong.
+type Alert struct {
+	// The rule's name.
+	Rule string `json:"rule"`
+	// Which series of the metric, as `label=value, …`.
+	Series string `json:"series"`
+	// The id by which its notices are known; null while it has not lasted long enough.
+	Incident *string `json:"incident,omitempty,omitzero"`
+	// Since when.
+	Since time.Time `json:"since"`
+	// The metric's value at the last look.
+	Value float64 `json:"value"`
+}
+
+// Something that was, or is to be, told to a channel.
+type AlertDelivery struct {
+	// Its id: the `webhook-id` of webhooks.
+	ID string `json:"id"`
+	// The channel.
+	Channel string `json:"channel"`
+	// `firing`, `reminder`, `resolved` or `test`.
+	Event string `json:"event"`
+	// In one line.
+	Title string `json:"title"`
+	// The incident, null for a test.
+	Incident *string `json:"incident,omitempty,omitzero"`
+	// `pending`, `sent`, or `dead`: given up.
+	Status string `json:"status"`
+	// How often it was tried.
+	Attempts int `json:"attempts"`
+	// Why the last try failed, null if it did not.
+	Error *string `json:"error,omitempty,omitzero"`
+	// Since when it is to be told.
+	CreatedAt time.Time `json:"createdAt"`
+	// When it arrived.
+	SentAt *time.Time `json:"sentAt,omitempty,omitzero"`
+}
+
+// What is watched, what is wrong now, and what was told.
+type Alerts struct {
+	// The configuration in force, as YAML, without secrets.
+	Source string `json:"source"`
+	// Its version; 0 is the default.
+	Version int `json:"version"`
+	// Who applied it, null for the default.
+	SetBy *string `json:"setBy,omitempty,omitzero"`
+	// When it was applied.
+	SetAt *time.Time `json:"setAt,omitempty,omitzero"`
+}
+
 // How much of a credit note pays what.
 type AllocateCreditNoteInput struct {
 	// The credit note.
@@ -89,6 +139,20 @@ type AllocationInput struct {
 	Amount decimal.Decimal `json:"amount"`
 	// When.
 	Date graphql.Omittable[*string] `json:"date,omitempty,omitzero"`
+}
+
+// A configuration of alerts.
+type ApplyAlertsInput struct {
+	// YAML, as `alerts.source` shows it.
+	Source string `json:"source"`
+}
+
+// What is in force now.
+type ApplyAlertsPayload struct {
+	// What is watched now.
+	Alerts *Alerts `json:"alerts,omitempty,omitzero"`
+	// What is wrong with the configuration.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Which recorded writes are approved: `ids`, or all that a filter finds, but one of the two.
@@ -2812,6 +2876,20 @@ type SystemHealthEvent struct {
 	System *System `json:"system"`
 	// How it is doing.
 	Health *SystemHealth `json:"health"`
+}
+
+// A test of a channel.
+type TestAlertInput struct {
+	// The channel's name.
+	Channel string `json:"channel"`
+}
+
+// The test, under way.
+type TestAlertPayload struct {
+	// The delivery; look at it again in a few seconds.
+	Delivery *AlertDelivery `json:"delivery,omitempty,omitzero"`
+	// What could not be done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A page of a trace.

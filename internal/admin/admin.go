@@ -175,6 +175,11 @@ func (a *Admin) System(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
+		m, err := store.RewrapAlertSecrets(ctx, a.Pool, a.Sealer)
+		if err != nil {
+			return err
+		}
+		n += m
 		fmt.Fprintf(a.Out, "%d credentials are sealed with key %s now; older keys can be taken out of DATUM_KEY\n", n, a.Sealer.KeyID())
 		return nil
 	case len(args) == 3 && (args[0] == "connect" || args[0] == "authorise"):

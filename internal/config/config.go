@@ -29,6 +29,7 @@ type Config struct {
 	PollInterval  time.Duration // between looks for changes at a system that sends no webhooks
 	SweepInterval time.Duration // between complete comparisons with a system
 
+	AlertPrivate  bool // alerts may be sent to addresses inside the network
 	Introspection bool // GraphQL introspection for callers without an API key
 	Playground    bool // the GraphQL page for browsers
 }
@@ -62,6 +63,8 @@ func Settings() []Setting {
 			duration(func(c *Config) *time.Duration { return &c.PollInterval }, time.Second, 24*time.Hour)},
 		{"DATUM_SWEEP_INTERVAL", "sweep-interval", "6h", "time between complete comparisons with a system, 1s to 30d",
 			duration(func(c *Config) *time.Duration { return &c.SweepInterval }, time.Second, 30*24*time.Hour)},
+		{"DATUM_ALERT_PRIVATE", "alert-private", "false", "alerts may be sent to private and local addresses",
+			func(c *Config) flag.Value { return (*boolValue)(&c.AlertPrivate) }},
 		{"DATUM_INTROSPECTION", "introspection", "false", "allow GraphQL introspection without an API key",
 			func(c *Config) flag.Value { return (*boolValue)(&c.Introspection) }},
 		{"DATUM_PLAYGROUND", "playground", "false", "serve the GraphQL page for browsers",
