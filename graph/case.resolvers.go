@@ -31,6 +31,14 @@ func (r *caseResolver) Timeline(ctx context.Context, obj *model.Case) ([]*model.
 	return each(es, caseEntry), err
 }
 
+func (r *caseResolver) Evidence(ctx context.Context, obj *model.Case) (*model.CaseEvidence, error) {
+	return r.evidence(ctx, obj.ID)
+}
+
+func (r *caseResolver) HoldsUp(ctx context.Context, obj *model.Case, first *int) (*model.CaseHolds, error) {
+	return r.holdsUp(ctx, obj.ID, first)
+}
+
 func (r *caseEventResolver) Case(ctx context.Context, obj *model.CaseEvent) (*model.Case, error) {
 	return r.caseByID(ctx, obj.CaseID)
 }

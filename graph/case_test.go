@@ -38,7 +38,7 @@ func TestCaseWork(t *testing.T) {
 				if r.at("caseChanged", "case", path) == want {
 					return
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(60 * time.Second):
 				t.Fatalf("subscribers were not told that it was %s", what)
 			}
 		}
@@ -146,5 +146,31 @@ func TestCasePreviewAndBulk(t *testing.T) {
 	}
 	if r := f.ask(store.RoleOperator, remove, object{"id": "rule_none"}); r.text("removeCaseRule", "userErrors", 0, "code") != "NOT_FOUND" {
 		t.Errorf("removed what is not: %+v", r)
+	}
+}
+
+// Evidence and what a case holds up, as apps read them; only operators see what was sent to a vendor.
+func TestCaseEvidence(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	id := f.customer("c1", "Dianella Pty Ltd")
+	c := f.proposal(id, "Dianella Holdings Pty Ltd")
+	query := `query($id: ID!) { node(id: $id) { ... on Case { holdsUp { total says items { name } }
+		evidence { words common sent columns { label system externalId entityId } rows { field owner equal cells { value changedAt changedBy inForce owns } } } } } }`
+	r := f.ask(store.RoleReader, query, object{"id": c})
+	if r.text("node", "evidence", "rows", 0, "field") != "legalName" || r.text("node", "evidence", "rows", 0, "owner") != "accounting" || r.at("node", "evidence", "rows", 0, "equal") != false ||
+		r.text("node", "evidence", "columns", 0, "label") != "in force" || r.at("node", "evidence", "rows", 0, "cells", 0, "inForce") != true ||
+		r.text("node", "evidence", "rows", 0, "cells", 2, "value") != "Dianella Holdings Pty Ltd" || r.text("node", "evidence", "words") == "" {
+		t.Errorf("evidence: %v", r.Data)
+	}
+	if r.at("node", "holdsUp", "total") != 0.0 || r.text("node", "holdsUp", "says") == "" {
+		t.Errorf("holds up: %v", r.Data)
+	}
+	sent := `query($id: ID!) { node(id: $id) { ... on Case { evidence { exchange { id request } } } } }`
+	if r := f.send(f.keys[store.RoleReader], sent, object{"id": c}); len(r.Errors) == 0 {
+		t.Errorf("a reader sees what was sent: %v", r.Data)
+	}
+	if r := f.ask(store.RoleOperator, sent, object{"id": c}); r.at("node", "evidence", "exchange") != nil {
+		t.Errorf("an exchange of what was never sent: %v", r.Data)
 	}
 }

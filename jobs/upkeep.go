@@ -79,6 +79,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := store.LapseOvertaken(ctx, e.pool); err != nil {
 		return err
 	}
+	if _, err := e.applier.EndOvertaken(ctx); err != nil {
+		return err
+	}
 	if n, err := store.WakeCases(ctx, e.pool, time.Time{}); err != nil {
 		return err
 	} else if n > 0 {
@@ -271,6 +274,9 @@ func (e *Engine) watchAuth(ctx context.Context, a store.AuthState) error {
 	}
 	open, err := store.OpenCaseByKey(ctx, e.pool, key)
 	if err != nil || open != nil {
+		return err
+	}
+	if ignored, err := store.CaseIgnoredSince(ctx, e.pool, key, a.Since); err != nil || ignored {
 		return err
 	}
 	return e.openCase(ctx, store.Case{Kind: store.CaseReauth, System: a.System, DedupeKey: key,

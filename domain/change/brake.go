@@ -152,7 +152,7 @@ func (s *settlement) brakeOut(p *store.Projection, diff domain.Values, rec *stor
 }
 
 func (s *settlement) hold(p *store.Projection, diff domain.Values, code domain.Code, message string) {
-	s.endRefused(p)
+	s.endTrouble(p, store.CaseRefused)
 	p.Status, p.ErrorCode, p.Error, p.Diff, p.Attempts, p.Lane = store.Parked, code, message, diff, 0, "bulk"
 	p.DesiredVersion++
 	s.save(p)

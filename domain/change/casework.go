@@ -74,6 +74,9 @@ func (r *run) remember(c store.Case, d Decision) error {
 		return domain.Errorf(domain.Invalid, "a rule for all cases %s of %s would hide too much: give a pattern of what they say, such as %q", c.Kind, c.System, "*"+clip(domain.Value(c.Subject()))+"*")
 	}
 	rule := store.CaseRule{ID: domain.NewID("rule"), Kind: c.Kind, System: c.System, EntityKind: c.EntityKind, Field: c.Field, Pattern: d.Pattern, Note: d.Comment, CreatedBy: d.Actor}
+	if c.Kind == store.CaseDrift && d.Pattern != "" {
+		rule.Field = "" // the pattern is of paths
+	}
 	store.QueueCaseRule(r.batch, rule)
 	store.QueueCaseEvent(r.batch, store.CaseEvent{CaseID: c.ID, Action: "commented", Actor: d.Actor, Note: "made the rule " + rule.ID + ": " + RuleText(rule), CorrelationID: d.CorrelationID})
 	return nil

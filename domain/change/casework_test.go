@@ -180,6 +180,44 @@ func TestCaseRules(t *testing.T) {
 	}
 }
 
+// Drift of paths like one is ignored by rule, and what a rule has ignored is not held up; without the rule it is asked again.
+func TestDriftRule(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	see := func(id string, unknown ...string) {
+		w.clock++
+		rec := w.record(id, w.clock, w.shelf.carried(crm, values("legalName", id)))
+		rec.Unknown = unknown
+		w.apply(crm, rec, change.FromPoll)
+	}
+	see("h1", "cf_colour")
+	_, err := w.a.Decide(ctx, change.Decision{CaseID: w.one(store.CaseDrift).ID, Choice: change.ChoiceIgnore, Always: true, Pattern: "cf_*", Cause: jo})
+	w.ok(err)
+	see("h2", "cf_shape")
+	w.none(store.CaseDrift)
+	status := func() (s string) {
+		w.ok(w.pool.QueryRow(ctx, "SELECT status FROM drifts WHERE path = 'cf_shape'").Scan(&s))
+		return s
+	}
+	if s := status(); s != store.DriftIgnored {
+		t.Errorf("the drift is %s", s)
+	}
+	see("h2", "cf_shape", "shape")
+	if c := w.one(store.CaseDrift); c.Field != "shape" {
+		t.Errorf("asked about %s", c.Field)
+	}
+	rules, err := store.CaseRules(ctx, w.pool, false)
+	w.ok(err)
+	w.ok(w.a.RemoveCaseRule(ctx, rules[0].ID, jo))
+	if s := status(); s != store.DriftOpen {
+		t.Errorf("without the rule the drift is %s", s)
+	}
+	see("h3", "cf_shape")
+	if n := len(w.open(store.CaseDrift)); n != 2 {
+		t.Errorf("%d cases without the rule", n)
+	}
+}
+
 // A pattern is what it says: only * is special, in whatever is compared.
 func TestCaseRulePatterns(t *testing.T) {
 	t.Parallel()

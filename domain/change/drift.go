@@ -269,7 +269,15 @@ func (r *run) driftCase(d store.Drift, externalID string) error {
 	}
 	store.QueueCase(r.batch, c)
 	store.QueueEvent(r.batch, store.TopicCase, "", d.System, c.ID, r.cause.CorrelationID)
-	return nil
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if c, err := store.CaseByID(r.ctx, r.tx, c.ID, false); err != nil || c.RuleID == "" {
+		return err
+	}
+	d.Status = store.DriftIgnored // as a rule says
+	r.forget()
+	return store.SetDrift(r.ctx, r.tx, d)
 }
 
 // DriftCase is the case of a drift.

@@ -15,10 +15,14 @@ import (
 type Preview struct {
 	Golden []GoldenChange
 	Writes []WriteAhead
+	More   bool              // there are more writes than these
 	Merged map[string]string // entities that would become part of another one
 	Opens  []store.Case
 	Ends   []store.Case // with the case itself
 }
+
+// mostWrites are listed of those that a mass change would release.
+const mostWrites = 500
 
 // GoldenChange is one golden value that would change.
 type GoldenChange struct {
@@ -94,6 +98,20 @@ func (r *run) seen() (Preview, error) {
 	projections, err := store.ProjectionsOf(r.ctx, r.tx, ids)
 	if err != nil {
 		return p, err
+	}
+	for _, w := range r.wakes {
+		if w.EntityID != "*" { // whatever is due
+			continue
+		}
+		released, err := store.ReleasedProjections(r.ctx, r.tx, w.System, w.Kind, mostWrites+1)
+		if err != nil {
+			return p, err
+		}
+		p.More = p.More || len(released) > mostWrites
+		for _, x := range released[:min(len(released), mostWrites)] {
+			projections, ids = append(projections, x), append(ids, x.EntityID)
+			r.wakes = append(r.wakes, Wake{System: x.System, Kind: x.Kind, EntityID: x.EntityID})
+		}
 	}
 	entities, err := store.Entities(r.ctx, r.tx, ids)
 	if err != nil {

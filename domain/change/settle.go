@@ -552,6 +552,7 @@ func (s *settlement) heldBack() string {
 
 func (s *settlement) set(p *store.Projection, status store.ProjectionStatus, code domain.Code, msg string) {
 	p.Status, p.ErrorCode, p.Error, p.Diff = status, code, msg, domain.Values{}
+	s.endTrouble(p, store.CaseRefused, store.CaseStuck)
 	s.save(p)
 }
 
@@ -565,7 +566,7 @@ func (s *settlement) confirm(p *store.Projection) {
 	if p.Status == store.Confirmed && p.ConfirmedVersion == s.st.Entity.Version {
 		return
 	}
-	s.endRefused(p)
+	s.endTrouble(p, store.CaseRefused, store.CaseStuck)
 	quiet := p.Status == store.Confirmed // nothing was ever different here: only the version moves on
 	p.Status, p.ConfirmedVersion, p.Diff, p.Attempts, p.ErrorCode, p.Error = store.Confirmed, s.st.Entity.Version, domain.Values{}, 0, "", ""
 	if p.DesiredVersion == 0 {
@@ -579,10 +580,10 @@ func (s *settlement) confirm(p *store.Projection) {
 	s.save(p)
 }
 
-// endRefused closes the case of a refusal that no longer stands.
-func (s *settlement) endRefused(p *store.Projection) {
+// endTrouble closes the cases of these kinds about the projection, which is no longer in that trouble.
+func (s *settlement) endTrouble(p *store.Projection, kinds ...string) {
 	for _, c := range slices.Clone(s.st.Cases) {
-		if c.Kind == store.CaseRefused && c.System == p.System && c.EntityID == p.EntityID {
+		if slices.Contains(kinds, c.Kind) && c.System == p.System && c.EntityID == p.EntityID {
 			s.endCase(c.ID, "closed", "no longer so", "")
 		}
 	}
@@ -614,7 +615,7 @@ func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Re
 	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && slices.Contains(stays, p.ErrorCode) && same {
 		return
 	}
-	s.endRefused(p)
+	s.endTrouble(p, store.CaseRefused)
 	p.Status, p.Diff, p.DueAt, p.Attempts, p.ErrorCode, p.Error, p.Lane = store.Pending, diff, time.Time{}, 0, "", "", s.lane()
 	p.DesiredVersion++
 	s.save(p)

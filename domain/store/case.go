@@ -37,8 +37,11 @@ type Case struct {
 	RuleID        string     // the rule that has answered it, "" if a person did
 }
 
-// Subject is what a rule's pattern is compared with: their value, else what is wrong.
+// Subject is what a rule's pattern is compared with: the path that has drifted, their value, else what is wrong.
 func (c Case) Subject() string {
+	if c.Kind == CaseDrift {
+		return string(c.Field)
+	}
 	if c.Detail.Theirs.Empty() {
 		return c.Detail.Message
 	}

@@ -126,6 +126,11 @@ func RemoveCaseRule(ctx context.Context, tx pgx.Tx, id, by string) error {
 	if tag.RowsAffected() == 0 {
 		return domain.Errorf(domain.NotFound, "there is no rule %s that still holds", id)
 	}
+	_, err = tx.Exec(ctx, `-- name: RemoveCaseRuleDrifts
+		UPDATE drifts SET status = 'open', case_id = '' WHERE status = 'ignored' AND case_id IN (SELECT id FROM cases WHERE rule_id = $1 AND rule_id <> '')`, id)
+	if err != nil {
+		return fmt.Errorf("store.RemoveCaseRule: %w", err)
+	}
 	_, err = tx.Exec(ctx, `-- name: RemoveCaseRuleAnswers
 		UPDATE cases SET resolution = 'ignore until the rule was removed', updated_at = now() WHERE rule_id = $1 AND resolution = 'ignore'`, id)
 	if err != nil {

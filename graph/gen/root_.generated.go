@@ -675,6 +675,129 @@ type Case implements Node {
   ruleId: ID
   "Everything that was done with it, oldest first."
   timeline: [CaseEntry!]!
+  "What is known about it, side by side."
+  evidence: CaseEvidence!
+  "What goes no further because of it."
+  holdsUp(
+    "How many to name, at most 100."
+    first: Int = 20
+  ): CaseHolds!
+}
+
+"What is known about a case, side by side."
+type CaseEvidence {
+  "Who says something: the value in force, each record of the entity, what was proposed or sent; of a possible duplicate the two entities."
+  columns: [EvidenceColumn!]! @listSize(assumedSize: 4)
+  "What they say, field by field."
+  rows: [EvidenceRow!]! @listSize(assumedSize: 5)
+  "The vendor's words, or what is wrong."
+  words: String
+  "What two entities have in common, with a possible duplicate."
+  common: [String!]!
+  "The values that a vendor has refused, exactly as they were sent, by field."
+  sent: JSON
+  "The call that was refused."
+  exchange: CaseExchange @requires(role: OPERATOR)
+  "Some of the changes that a mass change would make."
+  sample: [CaseSample!]! @listSize(assumedSize: 5)
+}
+
+"One who says something."
+type EvidenceColumn {
+  "For people."
+  label: String!
+  "The system; null is Datum."
+  system: String
+  "The vendor's object."
+  externalId: String
+  "The entity."
+  entityId: ID
+}
+
+"What everybody says about one field."
+type EvidenceRow {
+  "The field."
+  field: String!
+  "The system that owns it."
+  owner: String
+  "All say the same."
+  equal: Boolean!
+  "One for each column."
+  cells: [EvidenceCell!]! @listSize(assumedSize: 4)
+}
+
+"What one says about one field."
+type EvidenceCell {
+  "The value; null says nothing."
+  value: JSON
+  "Since when, as far as that is known."
+  changedAt: Time
+  "Who did it, as far as that is known."
+  changedBy: String
+  "It is the value in force, or where that comes from."
+  inForce: Boolean!
+  "Its system owns the field."
+  owns: Boolean!
+}
+
+"A call to a vendor that was refused."
+type CaseExchange {
+  "The number of the exchange."
+  id: ID!
+  "When it was sent."
+  sentAt: Time!
+  "The method."
+  method: String!
+  "The path."
+  path: String!
+  "The vendor's status."
+  status: Int!
+  "What was sent, as it went out."
+  request: String
+  "What the vendor said, as it came in."
+  response: String
+  "Ties it to what led to it."
+  correlationId: String
+}
+
+"One of many changes."
+type CaseSample {
+  "What people call it."
+  name: String!
+  "The entity."
+  entityId: ID
+  "The field that would change; null is the object itself."
+  field: String
+  "What it is."
+  from: JSON
+  "What it would be."
+  to: JSON
+}
+
+"What goes no further because of a case."
+type CaseHolds {
+  "How many in all."
+  total: Int!
+  "In words."
+  says: String!
+  "Some of them."
+  items: [CaseHold!]! @listSize(assumedSize: 20)
+}
+
+"One thing that waits."
+type CaseHold {
+  "What people call it."
+  name: String!
+  "Its kind, such as ` + "`" + `Invoice` + "`" + `."
+  kind: String!
+  "The system in which it waits."
+  system: String!
+  "The entity, null for a record that stands for none."
+  entityId: ID
+  "The vendor's object."
+  externalId: String
+  "Why it waits."
+  why: String!
 }
 
 "One thing that was done with a case."
@@ -741,6 +864,8 @@ type CasePreview {
   golden: [GoldenAhead!]!
   "Writes to vendors that would follow at once."
   writes: [WriteAhead!]!
+  "There are more writes than these."
+  moreWrites: Boolean!
   "Entities that would become part of another one."
   merges: [MergeAhead!]!
   "Cases that would open."
@@ -5011,6 +5136,10 @@ func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.
 		return ec.fieldContext_Case_ruleId(ctx, field)
 	case "timeline":
 		return ec.fieldContext_Case_timeline(ctx, field)
+	case "evidence":
+		return ec.fieldContext_Case_evidence(ctx, field)
+	case "holdsUp":
+		return ec.fieldContext_Case_holdsUp(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Case", field.Name)
 }
@@ -5093,6 +5222,78 @@ func (ec *executionContext) childFields_CaseEvent(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type CaseEvent", field.Name)
 }
 
+func (ec *executionContext) childFields_CaseEvidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "columns":
+		return ec.fieldContext_CaseEvidence_columns(ctx, field)
+	case "rows":
+		return ec.fieldContext_CaseEvidence_rows(ctx, field)
+	case "words":
+		return ec.fieldContext_CaseEvidence_words(ctx, field)
+	case "common":
+		return ec.fieldContext_CaseEvidence_common(ctx, field)
+	case "sent":
+		return ec.fieldContext_CaseEvidence_sent(ctx, field)
+	case "exchange":
+		return ec.fieldContext_CaseEvidence_exchange(ctx, field)
+	case "sample":
+		return ec.fieldContext_CaseEvidence_sample(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseEvidence", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CaseExchange_id(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_CaseExchange_sentAt(ctx, field)
+	case "method":
+		return ec.fieldContext_CaseExchange_method(ctx, field)
+	case "path":
+		return ec.fieldContext_CaseExchange_path(ctx, field)
+	case "status":
+		return ec.fieldContext_CaseExchange_status(ctx, field)
+	case "request":
+		return ec.fieldContext_CaseExchange_request(ctx, field)
+	case "response":
+		return ec.fieldContext_CaseExchange_response(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_CaseExchange_correlationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseExchange", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseHold(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CaseHold_name(ctx, field)
+	case "kind":
+		return ec.fieldContext_CaseHold_kind(ctx, field)
+	case "system":
+		return ec.fieldContext_CaseHold_system(ctx, field)
+	case "entityId":
+		return ec.fieldContext_CaseHold_entityId(ctx, field)
+	case "externalId":
+		return ec.fieldContext_CaseHold_externalId(ctx, field)
+	case "why":
+		return ec.fieldContext_CaseHold_why(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseHold", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseHolds(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_CaseHolds_total(ctx, field)
+	case "says":
+		return ec.fieldContext_CaseHolds_says(ctx, field)
+	case "items":
+		return ec.fieldContext_CaseHolds_items(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseHolds", field.Name)
+}
+
 func (ec *executionContext) childFields_CaseOption(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -5135,6 +5336,8 @@ func (ec *executionContext) childFields_CasePreview(ctx context.Context, field g
 		return ec.fieldContext_CasePreview_golden(ctx, field)
 	case "writes":
 		return ec.fieldContext_CasePreview_writes(ctx, field)
+	case "moreWrites":
+		return ec.fieldContext_CasePreview_moreWrites(ctx, field)
 	case "merges":
 		return ec.fieldContext_CasePreview_merges(ctx, field)
 	case "opens":
@@ -5179,6 +5382,22 @@ func (ec *executionContext) childFields_CaseRule(ctx context.Context, field grap
 		return ec.fieldContext_CaseRule_lastUsed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CaseRule", field.Name)
+}
+
+func (ec *executionContext) childFields_CaseSample(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CaseSample_name(ctx, field)
+	case "entityId":
+		return ec.fieldContext_CaseSample_entityId(ctx, field)
+	case "field":
+		return ec.fieldContext_CaseSample_field(ctx, field)
+	case "from":
+		return ec.fieldContext_CaseSample_from(ctx, field)
+	case "to":
+		return ec.fieldContext_CaseSample_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CaseSample", field.Name)
 }
 
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5577,6 +5796,50 @@ func (ec *executionContext) childFields_EventPage(ctx context.Context, field gra
 		return ec.fieldContext_EventPage_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventPage", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceCell(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "value":
+		return ec.fieldContext_EvidenceCell_value(ctx, field)
+	case "changedAt":
+		return ec.fieldContext_EvidenceCell_changedAt(ctx, field)
+	case "changedBy":
+		return ec.fieldContext_EvidenceCell_changedBy(ctx, field)
+	case "inForce":
+		return ec.fieldContext_EvidenceCell_inForce(ctx, field)
+	case "owns":
+		return ec.fieldContext_EvidenceCell_owns(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceCell", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceColumn(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "label":
+		return ec.fieldContext_EvidenceColumn_label(ctx, field)
+	case "system":
+		return ec.fieldContext_EvidenceColumn_system(ctx, field)
+	case "externalId":
+		return ec.fieldContext_EvidenceColumn_externalId(ctx, field)
+	case "entityId":
+		return ec.fieldContext_EvidenceColumn_entityId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceColumn", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceRow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "field":
+		return ec.fieldContext_EvidenceRow_field(ctx, field)
+	case "owner":
+		return ec.fieldContext_EvidenceRow_owner(ctx, field)
+	case "equal":
+		return ec.fieldContext_EvidenceRow_equal(ctx, field)
+	case "cells":
+		return ec.fieldContext_EvidenceRow_cells(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceRow", field.Name)
 }
 
 func (ec *executionContext) childFields_FieldProvenance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -377,6 +377,44 @@ type CaseEvent struct {
 	CaseID string `json:"-"`
 }
 
+// What is known about a case, side by side.
+type CaseEvidence struct {
+	// Who says something: the value in force, each record of the entity, what was proposed or sent; of a possible duplicate the two entities.
+	Columns []*EvidenceColumn `json:"columns"`
+	// What they say, field by field.
+	Rows []*EvidenceRow `json:"rows"`
+	// The vendor's words, or what is wrong.
+	Words *string `json:"words,omitempty,omitzero"`
+	// What two entities have in common, with a possible duplicate.
+	Common []string `json:"common"`
+	// The values that a vendor has refused, exactly as they were sent, by field.
+	Sent json.RawMessage `json:"sent,omitempty,omitzero"`
+	// The call that was refused.
+	Exchange *CaseExchange `json:"exchange,omitempty,omitzero"`
+	// Some of the changes that a mass change would make.
+	Sample []*CaseSample `json:"sample"`
+}
+
+// A call to a vendor that was refused.
+type CaseExchange struct {
+	// The number of the exchange.
+	ID string `json:"id"`
+	// When it was sent.
+	SentAt time.Time `json:"sentAt"`
+	// The method.
+	Method string `json:"method"`
+	// The path.
+	Path string `json:"path"`
+	// The vendor's status.
+	Status int `json:"status"`
+	// What was sent, as it went out.
+	Request *string `json:"request,omitempty,omitzero"`
+	// What the vendor said, as it came in.
+	Response *string `json:"response,omitempty,omitzero"`
+	// Ties it to what led to it.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+}
+
 // Which cases. All conditions must hold.
 type CaseFilter struct {
 	// In this state; null is any.
@@ -405,6 +443,32 @@ type CaseFilter struct {
 	CustomerID graphql.Omittable[*string] `json:"customerId,omitempty,omitzero"`
 	// That concern this entity.
 	EntityID graphql.Omittable[*string] `json:"entityId,omitempty,omitzero"`
+}
+
+// One thing that waits.
+type CaseHold struct {
+	// What people call it.
+	Name string `json:"name"`
+	// Its kind, such as `Invoice`.
+	Kind string `json:"kind"`
+	// The system in which it waits.
+	System string `json:"system"`
+	// The entity, null for a record that stands for none.
+	EntityID *string `json:"entityId,omitempty,omitzero"`
+	// The vendor's object.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// Why it waits.
+	Why string `json:"why"`
+}
+
+// What goes no further because of a case.
+type CaseHolds struct {
+	// How many in all.
+	Total int `json:"total"`
+	// In words.
+	Says string `json:"says"`
+	// Some of them.
+	Items []*CaseHold `json:"items"`
 }
 
 // An answer that a case can be given.
@@ -443,6 +507,8 @@ type CasePreview struct {
 	Golden []*GoldenAhead `json:"golden"`
 	// Writes to vendors that would follow at once.
 	Writes []*WriteAhead `json:"writes"`
+	// There are more writes than these.
+	MoreWrites bool `json:"moreWrites"`
 	// Entities that would become part of another one.
 	Merges []*MergeAhead `json:"merges"`
 	// Cases that would open.
@@ -483,6 +549,20 @@ type CaseRule struct {
 	Used int `json:"used"`
 	// When it last did.
 	LastUsed *time.Time `json:"lastUsed,omitempty,omitzero"`
+}
+
+// One of many changes.
+type CaseSample struct {
+	// What people call it.
+	Name string `json:"name"`
+	// The entity.
+	EntityID *string `json:"entityId,omitempty,omitzero"`
+	// The field that would change; null is the object itself.
+	Field *string `json:"field,omitempty,omitzero"`
+	// What it is.
+	From json.RawMessage `json:"from,omitempty,omitzero"`
+	// What it would be.
+	To json.RawMessage `json:"to,omitempty,omitzero"`
 }
 
 // What to say about a case.
@@ -1067,6 +1147,44 @@ type EventPage struct {
 	Nodes []*Event `json:"nodes"`
 	// Pass it as `after` next time; the same as before if there was nothing new.
 	Cursor string `json:"cursor"`
+}
+
+// What one says about one field.
+type EvidenceCell struct {
+	// The value; null says nothing.
+	Value json.RawMessage `json:"value,omitempty,omitzero"`
+	// Since when, as far as that is known.
+	ChangedAt *time.Time `json:"changedAt,omitempty,omitzero"`
+	// Who did it, as far as that is known.
+	ChangedBy *string `json:"changedBy,omitempty,omitzero"`
+	// It is the value in force, or where that comes from.
+	InForce bool `json:"inForce"`
+	// Its system owns the field.
+	Owns bool `json:"owns"`
+}
+
+// One who says something.
+type EvidenceColumn struct {
+	// For people.
+	Label string `json:"label"`
+	// The system; null is Datum.
+	System *string `json:"system,omitempty,omitzero"`
+	// The vendor's object.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// The entity.
+	EntityID *string `json:"entityId,omitempty,omitzero"`
+}
+
+// What everybody says about one field.
+type EvidenceRow struct {
+	// The field.
+	Field string `json:"field"`
+	// The system that owns it.
+	Owner *string `json:"owner,omitempty,omitzero"`
+	// All say the same.
+	Equal bool `json:"equal"`
+	// One for each column.
+	Cells []*EvidenceCell `json:"cells"`
 }
 
 // Where a golden value comes from.
