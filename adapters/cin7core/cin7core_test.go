@@ -169,6 +169,46 @@ func TestOrderTakesStock(t *testing.T) {
 	}
 }
 
+// TestEchoOfAnOrderCostsNoCall: of the 60 calls a minute an order takes four, one to look for it, two to write it, one to read it
+// back; that the list of changes then shows it costs none, unless somebody has touched it.
+func TestEchoOfAnOrderCostsNoCall(t *testing.T) {
+	t.Parallel()
+	f := setup(t, cin7coresim.Options{}, nil)
+	f.person("availability", "", map[string]any{"SKU": "TAP-1", "Location": "Main Warehouse", "OnHand": 10})
+	first, err := f.a.Changes(t.Context(), domain.KindOrder, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.must(f.order(f.tap("1"))) // reads what the adapter has to know
+	before := f.Stats().Requests
+	r := f.must(f.order(f.tap("3")))
+	if n := f.Stats().Requests - before; n > 4 {
+		t.Errorf("an order took %d calls", n)
+	}
+	reads := func() int { return f.Stats().Routes["GET /ExternalApi/v2/sale"] }
+	changes := func() int {
+		t.Helper()
+		was := reads()
+		page, err := f.a.Changes(t.Context(), domain.KindOrder, first.Cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Records) != reads()-was {
+			t.Errorf("%d records and %d reads", len(page.Records), reads()-was)
+		}
+		return len(page.Records)
+	}
+	if n := changes(); n != 0 {
+		t.Errorf("%d sales were read that nobody has touched", n)
+	}
+	f.person("sales", r.ExternalID, map[string]any{"Pick": "AUTHORISED"})
+	for range 2 { // until the caller has it, it is a change
+		if n := changes(); n != 1 {
+			t.Errorf("%d sales were read of the one that was picked", n)
+		}
+	}
+}
+
 // TestAuthorisedOrder: lines of an authorised order are refused in Cin7 Core's words, the same lines again are not an edit, and
 // taking the confirmation back makes them free.
 func TestAuthorisedOrder(t *testing.T) {

@@ -58,8 +58,31 @@ func (a *adapter) writeSale(ctx context.Context, m *adapters.Mapping, w adapters
 	if err != nil {
 		return adapters.Outcome{}, err
 	}
-	out.Record, err = a.record(ctx, w.Kind, after, resp.SentAt)
+	if out.Record, err = a.record(ctx, w.Kind, after, resp.SentAt); err == nil {
+		a.remember(id, adapters.String(after, "LastModifiedOn"))
+	}
 	return out, err
+}
+
+// mostWrote is how many sales are remembered; then it begins anew.
+const mostWrote = 10_000
+
+// remember notes how a write has left a sale.
+func (a *adapter) remember(id, stamp string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.wrote == nil || len(a.wrote) >= mostWrote {
+		a.wrote = map[string]string{}
+	}
+	a.wrote[id] = stamp
+}
+
+// echoes reports whether a sale is as a write has left it: nothing was changed since.
+func (a *adapter) echoes(id, stamp string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was, ok := a.wrote[id]
+	return ok && stamp != "" && timeOf(was).Equal(timeOf(stamp))
 }
 
 // newSale makes the head of a sale; it has no quote, so that its order can be written.

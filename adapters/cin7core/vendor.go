@@ -95,6 +95,7 @@ type adapter struct {
 
 	mu    sync.Mutex
 	sites map[string]string // names of locations by id; nil until they are read
+	wrote map[string]string // LastModifiedOn of sales as the last write left and showed them, by id
 }
 
 var (
