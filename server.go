@@ -88,6 +88,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum alert show|check FILE|apply FILE|test CHANNEL|list   what is watched, and who is told
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum merge [--reason WHY] [--dry-run] SURVIVOR LOSER | unmerge ID   make two entities one; part them again
+  datum case list|show ID|resolve ID… CHOICE [--dry-run]|assign|comment|snooze|rules   what people must decide; datum case alone says more
   datum drift list [--all]              what vendors have changed: fields gone, new or in another form, versions, sunsets
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
@@ -125,6 +126,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 	maps.Copy(commands, c.control())
 	commands["merge"], commands["unmerge"] = c.merge, c.unmerge
 	commands["alert"] = c.alert
+	commands["case"] = c.cases
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
 		return domain.Errorf(domain.Invalid, "there is no command %q; datum help lists them", args[0])
@@ -437,6 +439,11 @@ func (c *command) drift() error {
 func (c *command) sweep() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Sweep(c.ctx, args) })
+}
+
+func (c *command) cases() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Case(c.ctx, args) })
 }
 
 func (c *command) key() error {
