@@ -83,6 +83,8 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
   datum sweep level|list|show ID        how far each system is level, and what each complete comparison found
   datum pause [SYSTEM --reason WHY [--kind K] [--direction in|out] [--until WHEN]] | resume SYSTEM [--kind K] [--direction in|out]
+  datum deadletters [--system S] [--kind K]   what does not go on by itself, by cause
+  datum reprocess start retry|skip|resend|refetch|replay [ID…] [filter flags]|list|show RUN|cancel RUN
   datum write list|show ID|approve ID…|approve --all|reject ID… --reason WHY   what a dry run would have sent
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum alert show|check FILE|apply FILE|test CHANNEL|list   what is watched, and who is told
@@ -418,6 +420,7 @@ func (c *command) administer(f func(*admin.Admin, context.Context, []string) err
 func (c *command) control() map[string]func() error {
 	return map[string]func() error{
 		"pause": c.administer((*admin.Admin).Pause), "resume": c.administer((*admin.Admin).Resume), "write": c.administer((*admin.Admin).Write),
+		"reprocess": c.administer((*admin.Admin).Reprocess), "deadletters": c.administer((*admin.Admin).DeadLetters),
 	}
 }
 

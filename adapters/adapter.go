@@ -11,6 +11,7 @@ package adapters
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -311,6 +312,12 @@ type Provisioner interface {
 	Provision(ctx context.Context) error
 }
 
+// Remapper maps a stored object (Record.Raw) anew, where that is not what the mapping table reads as it stands. Values, Issues and
+// Unknown of the record count. It makes no call.
+type Remapper interface {
+	Remap(raw json.RawMessage) (domain.Record, error)
+}
+
 // Closer is an adapter that holds connections of its own: closed when it is replaced and when the process ends.
 type Closer interface {
 	Close() error
@@ -325,6 +332,7 @@ type Abilities struct {
 	Notifier     Notifier
 	Checker      Checker
 	Provisioner  Provisioner
+	Remapper     Remapper
 	Closer       Closer
 }
 
@@ -338,6 +346,7 @@ func AbilitiesOf(a Adapter) Abilities {
 	ab.Notifier, _ = a.(Notifier)
 	ab.Checker, _ = a.(Checker)
 	ab.Provisioner, _ = a.(Provisioner)
+	ab.Remapper, _ = a.(Remapper)
 	ab.Closer, _ = a.(Closer)
 	return ab
 }

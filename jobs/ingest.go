@@ -89,6 +89,14 @@ func (v *visit) causes() []string {
 	return ids
 }
 
+// lane is bulk if nobody waits for it.
+func (v *visit) lane() string {
+	if slices.ContainsFunc(v.signals, func(s store.Signal) bool { return s.Lane != "bulk" }) {
+		return "live"
+	}
+	return "bulk"
+}
+
 func (e *Engine) ingest(ctx context.Context, c *connected, signals []store.Signal) error {
 	visits, err := e.visits(ctx, c, signals)
 	if err != nil {
@@ -240,7 +248,11 @@ func (e *Engine) fetch(ctx context.Context, c *connected, kind domain.Kind, visi
 	if len(visits) == 0 {
 		return
 	}
-	ctx = rest.WithLane(ctx, rest.LaneLive)
+	lane := rest.LaneBulk
+	if slices.ContainsFunc(visits, func(v *visit) bool { return v.lane() == "live" }) {
+		lane = rest.LaneLive
+	}
+	ctx = rest.WithLane(ctx, lane)
 	if c.BatchFetcher != nil && len(visits) > 1 {
 		ids := make([]string, len(visits))
 		for i, v := range visits {
@@ -291,7 +303,10 @@ func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
 		for _, s := range v.signals {
 			in.Brake = cmp.Or(in.Brake, s.Brake)
 		}
-		if s.Record != nil && s.Lane == "bulk" || in.Brake != "" {
+		if s.Record != nil || s.Source == string(change.FromReprocess) {
+			in.Lane = v.lane()
+		}
+		if in.Brake != "" {
 			in.Lane = "bulk"
 		}
 		var res change.Result
@@ -304,7 +319,7 @@ func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
 					return err
 				}
 			}
-			return store.FinishSignals(ctx, e.pool, v.signalIDs())
+			return e.taken(ctx, c, v)
 		}
 		if b, braked := errors.AsType[*change.Braked](err); braked {
 			e.log.InfoContext(ctx, "signal parked by the brake", "system", c.Name, "kind", v.kind, "record", v.id)
@@ -312,6 +327,15 @@ func (e *Engine) visit(ctx context.Context, c *connected, v *visit) error {
 		}
 	}
 	return e.postpone(ctx, c, v, err)
+}
+
+// taken finishes a visit's signals, and the failed ones about the same object that it has overtaken.
+func (e *Engine) taken(ctx context.Context, c *connected, v *visit) error {
+	overtaken, err := store.FinishVisit(ctx, e.pool, v.signalIDs(), c.Name, v.kind, v.id)
+	if err != nil || overtaken == 0 {
+		return err
+	}
+	return e.closeCase(ctx, change.StuckKey(c.Name, v.id))
 }
 
 // again has an object fetched anew. What was found is older than the stored record, but that may be the answer to our own

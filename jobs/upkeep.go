@@ -90,6 +90,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.watchDrift(ctx); err != nil {
 		return err
 	}
+	if err := e.wakeRuns(ctx); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 
@@ -320,7 +323,7 @@ func (e *Engine) stuck(ctx context.Context, c *connected, v *visit, cause *domai
 	if err := store.FailSignals(ctx, e.pool, v.signalIDs(), cause.Error()); err != nil {
 		return err
 	}
-	return e.openCase(ctx, store.Case{Kind: store.CaseStuck, EntityKind: v.kind, System: c.Name, ExternalID: v.id, DedupeKey: "stuck|" + c.Name + "|" + v.id,
+	return e.openCase(ctx, store.Case{Kind: store.CaseStuck, EntityKind: v.kind, System: c.Name, ExternalID: v.id, DedupeKey: change.StuckKey(c.Name, v.id),
 		CorrelationID: v.signals[0].CorrelationID, Title: fmt.Sprintf("%s %s of %s cannot be taken in", v.kind, v.id, c.Name),
 		Detail: store.CaseDetail{Message: cause.Message, Next: "look at the record in " + c.Name + "; the next change or sweep brings it again"}})
 }

@@ -333,6 +333,18 @@ func (a *Adapter) record(o object) domain.Record {
 	return r
 }
 
+// Remap maps a stored object anew.
+func (a *Adapter) Remap(raw json.RawMessage) (domain.Record, error) {
+	var o object
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return domain.Record{}, domain.Errorf(domain.Invalid, "what is stored is no object of HubSpot")
+	}
+	if _, ok := a.mappings[kindOf(o.Type)]; !ok {
+		return domain.Record{}, domain.Errorf(domain.Unsupported, "HubSpot's %q are not carried", o.Type)
+	}
+	return a.record(o), nil
+}
+
 // carriedProperties are the properties that reads ask for.
 func (a *Adapter) carriedProperties(typ string) []string {
 	if typ == lineItems {

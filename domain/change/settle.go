@@ -450,6 +450,9 @@ func (s *settlement) project() error {
 		if rec == nil && p.ExternalID != "" {
 			p.ExternalID, p.Diff = "", domain.Values{} // its record has gone with another entity
 		}
+		if p.Forced = p.Forced && rec != nil && !(s.answered && rec == s.touched); p.Forced {
+			diff = s.whole(sys.Name, rec)
+		}
 		if rec != nil {
 			if p.ExternalID != rec.ExternalID {
 				// What was wanted of another record, or of a new one.

@@ -49,12 +49,13 @@ type Projection struct {
 	Error            string
 	WaitsFor         []string // entities that must be in the system first
 	Needed           bool     // something that is written to the system refers to the entity
+	Forced           bool     // everything is to be written once, even what is level
 	CorrelationID    string
 	UpdatedAt        time.Time
 }
 
 const projectionColumns = `entity_id, system, kind, status, desired_version, confirmed_version, external_id, diff, lane, lease, lease_until,
-	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, needed, correlation_id, updated_at`
+	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, needed, forced, correlation_id, updated_at`
 
 // ProjectionsOf returns the projections of the entities, by entity and system.
 func ProjectionsOf(ctx context.Context, db DB, entityIDs []string) ([]*Projection, error) {
@@ -75,17 +76,18 @@ func QueueProjection(b *pgx.Batch, p *Projection) {
 	}
 	b.Queue(`-- name: QueueProjection
 		INSERT INTO projections (entity_id, system, kind, status, desired_version, confirmed_version, external_id, diff, lane, attempts,
-			due_at, pending_since, confirmed_at, error_code, error, correlation_id)
+			due_at, pending_since, confirmed_at, error_code, error, correlation_id, forced)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, now()), CASE WHEN $4 = 'pending' THEN now() END,
-			CASE WHEN $4 = 'confirmed' THEN now() END, $12, $13, $14)
+			CASE WHEN $4 = 'confirmed' THEN now() END, $12, $13, $14, $15)
 		ON CONFLICT (entity_id, system) DO UPDATE SET status = excluded.status, desired_version = excluded.desired_version,
 			confirmed_version = excluded.confirmed_version, external_id = excluded.external_id, diff = excluded.diff, lane = excluded.lane,
 			attempts = excluded.attempts, due_at = excluded.due_at,
 			pending_since = CASE WHEN excluded.status = 'pending' THEN coalesce(projections.pending_since, now()) END,
 			confirmed_at = CASE WHEN excluded.status = 'confirmed' THEN now() ELSE projections.confirmed_at END,
-			error_code = excluded.error_code, error = excluded.error, correlation_id = excluded.correlation_id, updated_at = now()`,
+			error_code = excluded.error_code, error = excluded.error, correlation_id = excluded.correlation_id, forced = excluded.forced,
+			updated_at = now()`,
 		p.EntityID, p.System, p.Kind, p.Status, p.DesiredVersion, p.ConfirmedVersion, p.ExternalID, p.Diff, p.Lane, p.Attempts,
-		due, p.ErrorCode, p.Error, p.CorrelationID)
+		due, p.ErrorCode, p.Error, p.CorrelationID, p.Forced)
 }
 
 // ClaimProjections leases up to limit due projections of a system and kind, live lane and oldest first. A crashed worker's

@@ -86,6 +86,20 @@ func FinishSignals(ctx context.Context, db DB, ids []int64) error {
 	return nil
 }
 
+// FinishVisit marks the signals of an object as done, and the failed ones about it, which are overtaken, and returns how many
+// of those there were.
+func FinishVisit(ctx context.Context, db DB, ids []int64, system string, kind domain.Kind, externalID string) (overtaken int64, err error) {
+	err = db.QueryRow(ctx, `-- name: FinishVisit
+		WITH finished AS (UPDATE signals SET status = 'done', done_at = now(), lease_until = NULL, error = '', record = NULL WHERE id = ANY($1)),
+			overtaken AS (UPDATE signals SET status = 'done', done_at = now(), error = '', record = NULL
+				WHERE system = $2 AND kind = $3 AND external_id = $4 AND status = 'failed' AND id <> ALL($1) RETURNING 1)
+		SELECT count(*) FROM overtaken`, ids, system, kind, externalID).Scan(&overtaken)
+	if err != nil {
+		return 0, fmt.Errorf("store.FinishVisit: %w", err)
+	}
+	return overtaken, nil
+}
+
 // PostponeSignals gives signals back, to be tried again after d. Without count the try costs nothing.
 func PostponeSignals(ctx context.Context, db DB, ids []int64, d time.Duration, count bool, reason string) error {
 	_, err := db.Exec(ctx, `-- name: PostponeSignals
@@ -140,7 +154,7 @@ func Inboxes(ctx context.Context, db DB) ([]Inbox, error) {
 	rows, err := db.Query(ctx, `-- name: Inboxes
 		SELECT system, count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'failed') AS failed,
 			min(received_at) FILTER (WHERE status = 'pending') AS oldest
-		FROM signals WHERE status <> 'done' GROUP BY system ORDER BY system`)
+		FROM signals WHERE status IN ('pending', 'failed') GROUP BY system ORDER BY system`)
 	if err != nil {
 		return nil, fmt.Errorf("store.Inboxes: %w", err)
 	}
@@ -179,7 +193,7 @@ func PruneSignals(ctx context.Context, db DB, age time.Duration) (n int64, err e
 	const some = 1000
 	for {
 		tag, err := db.Exec(ctx, `-- name: PruneSignals
-			DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE status = 'done' AND done_at < now() - $1::interval ORDER BY done_at LIMIT $2)`, age, some)
+			DELETE FROM signals WHERE id IN (SELECT id FROM signals WHERE status IN ('done', 'skipped') AND done_at < now() - $1::interval ORDER BY done_at LIMIT $2)`, age, some)
 		if err != nil {
 			return n, fmt.Errorf("store.PruneSignals: %w", err)
 		}

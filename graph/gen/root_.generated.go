@@ -51,6 +51,7 @@ type ResolverRoot interface {
 	Quote() QuoteResolver
 	Record() RecordResolver
 	RecordedWrite() RecordedWriteResolver
+	ReprocessRun() ReprocessRunResolver
 	StockLevel() StockLevelResolver
 	StockMovement() StockMovementResolver
 	Subscription() SubscriptionResolver
@@ -92,6 +93,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
 			graphql.NewInputUnmarshaler("AssignCaseInput", ec.unmarshalInputAssignCaseInput),
+			graphql.NewInputUnmarshaler("CancelReprocessInput", ec.unmarshalInputCancelReprocessInput),
 			graphql.NewInputUnmarshaler("CaseFilter", ec.unmarshalInputCaseFilter),
 			graphql.NewInputUnmarshaler("CommentCaseInput", ec.unmarshalInputCommentCaseInput),
 			graphql.NewInputUnmarshaler("ContactInput", ec.unmarshalInputContactInput),
@@ -134,6 +136,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RejectWriteInput", ec.unmarshalInputRejectWriteInput),
 			graphql.NewInputUnmarshaler("RememberInput", ec.unmarshalInputRememberInput),
 			graphql.NewInputUnmarshaler("RemoveCaseRuleInput", ec.unmarshalInputRemoveCaseRuleInput),
+			graphql.NewInputUnmarshaler("ReprocessFilter", ec.unmarshalInputReprocessFilter),
 			graphql.NewInputUnmarshaler("ResolveCaseInput", ec.unmarshalInputResolveCaseInput),
 			graphql.NewInputUnmarshaler("ResolveCasesInput", ec.unmarshalInputResolveCasesInput),
 			graphql.NewInputUnmarshaler("ResumeSystemInput", ec.unmarshalInputResumeSystemInput),
@@ -141,6 +144,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetRetentionInput", ec.unmarshalInputSetRetentionInput),
 			graphql.NewInputUnmarshaler("SetSystemModeInput", ec.unmarshalInputSetSystemModeInput),
 			graphql.NewInputUnmarshaler("SnoozeCaseInput", ec.unmarshalInputSnoozeCaseInput),
+			graphql.NewInputUnmarshaler("StartReprocessInput", ec.unmarshalInputStartReprocessInput),
 			graphql.NewInputUnmarshaler("StepInput", ec.unmarshalInputStepInput),
 			graphql.NewInputUnmarshaler("StockLevelFilter", ec.unmarshalInputStockLevelFilter),
 			graphql.NewInputUnmarshaler("StockLevelInput", ec.unmarshalInputStockLevelInput),
@@ -4099,6 +4103,215 @@ type QuotePayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../schema/reprocess.graphqls", Input: `extend type Query {
+  "Work that does not go on by itself, in classes of the same cause, largest first."
+  deadLetters(
+    "Only of this system."
+    system: String
+    "Only of this kind."
+    kind: EntityKind
+  ): [DeadLetter!]! @listSize(assumedSize: 20) @requires(role: OPERATOR)
+  "Runs of reprocessing, newest first."
+  reprocessRuns("How many, at most 100." first: Int = 20): [ReprocessRun!]! @listSize(assumedSize: 20) @requires(role: OPERATOR)
+}
+
+extend type Mutation {
+  """
+  Goes through failed, refused or level work again, one by one and in the order in which it was received. It survives crashes, and
+  leaves live edits their share of the vendor's limits.
+  """
+  startReprocess("What, and how." input: StartReprocessInput!): StartReprocessPayload! @requires(role: OPERATOR)
+  "Ends a run. What is handed over already goes on; what is still to be done is left out."
+  cancelReprocess("Which run." input: CancelReprocessInput!): CancelReprocessPayload! @requires(role: OPERATOR)
+}
+
+"What is done with each item of a run."
+enum ReprocessAction {
+  "What failed, was refused or given up is tried again."
+  RETRY
+  "It is left out, with a reason. A later change of the object takes it up again."
+  SKIP
+  "The vendor's record is read again, and what differs is written; with ` + "`" + `force` + "`" + ` everything is."
+  RESEND
+  "The vendor is asked for the object again, and what it says is taken in."
+  REFETCH
+  "What is stored of the vendor's object is mapped anew. The vendor is not asked."
+  REPLAY
+}
+
+"What sort of thing an item is."
+enum ReprocessItemKind {
+  "Something that came in."
+  SIGNAL
+  "Something to be written."
+  PROJECTION
+  "What a system has of an entity."
+  RECORD
+  "A job of the queue."
+  JOB
+}
+
+"Work of one cause that does not go on by itself."
+type DeadLetter {
+  "What sort of thing."
+  what: ReprocessItemKind!
+  "The system, null if none is concerned."
+  system: String
+  "The kind, null if none is concerned."
+  kind: EntityKind
+  "The code of the error."
+  code: String!
+  "The message without names and numbers: pass it as ` + "`" + `class` + "`" + ` to go through these."
+  class: String!
+  "How many."
+  count: Int!
+  "When the oldest was received or became due."
+  oldest: Time!
+  "What to do about it."
+  next: String!
+  "The id of the oldest: pass it in ` + "`" + `ids` + "`" + `."
+  exampleId: ID!
+  "Its whole message."
+  exampleMessage: String!
+  "The vendor's id of its object, null if there is none."
+  exampleExternalId: String
+  "Its entity, null if there is none."
+  exampleEntityId: ID
+}
+
+"One run of reprocessing, with its progress."
+type ReprocessRun {
+  "Its id."
+  id: ID!
+  "What is done."
+  action: ReprocessAction!
+  "What was asked for."
+  filter: JSON!
+  "Whether even what is level is written."
+  force: Boolean!
+  "At most so many items a second."
+  perSecond: Int!
+  "How it stands."
+  status: ReprocessStatus!
+  "Who began it."
+  actor: String!
+  "Why, in the person's own words."
+  reason: String
+  "Ties together everything one cause led to."
+  correlationId: String
+  "When it was begun."
+  startedAt: Time!
+  "When it ended."
+  finishedAt: Time
+  "Who cancelled it."
+  endedBy: String
+  "How many items there are."
+  total: Int!
+  "How many have come to their end."
+  done: Int!
+  "How many have failed, again or for another reason."
+  failed: Int!
+  "How many were left out because it was cancelled."
+  cancelled: Int!
+  "When it will have ended if it goes on like this, null if that cannot be told."
+  eta: Time
+  "Its items in order, or only those that have failed."
+  items(
+    "How many, at most 100."
+    first: Int = 20
+    "Number of the last item seen."
+    after: Int = 0
+    "Only those that have failed."
+    failed: Boolean = false
+  ): [ReprocessItem!]! @listSize(assumedSize: 20)
+}
+
+"How a run stands."
+enum ReprocessStatus {
+  "It goes on."
+  RUNNING
+  "All items have come to their end."
+  DONE
+  "Somebody has ended it."
+  CANCELLED
+}
+
+"One thing that a run goes through."
+type ReprocessItem {
+  "Its number in the run."
+  number: Int!
+  "What sort of thing."
+  what: ReprocessItemKind!
+  "The system, null if none is concerned."
+  system: String
+  "The vendor's id of its object, null if there is none."
+  externalId: String
+  "Its entity, null if there is none."
+  entityId: ID
+  "How it stands: todo, going, done, failed or cancelled."
+  status: String!
+  "Why it failed or is parked, null if nothing is wrong."
+  message: String
+}
+
+"What a run goes through, and how."
+input StartReprocessInput {
+  "What is done."
+  action: ReprocessAction!
+  "Which items; what is dead if absent."
+  filter: ReprocessFilter
+  "With RESEND: write even what is level."
+  force: Boolean = false
+  "At most so many items a second."
+  perSecond: Int = 20
+  "Why; needed with SKIP."
+  reason: String
+}
+
+"Which items. What is absent does not narrow."
+input ReprocessFilter {
+  "Only such; what the action goes through if absent."
+  what: [ReprocessItemKind!]
+  "Only of this system."
+  system: String
+  "Only of this kind."
+  kind: EntityKind
+  "Only with this status: any, failed, refused, pending, parked, confirmed or skipped; what is dead if absent."
+  status: String
+  "Only with this code of error."
+  code: String
+  "Only of this class of dead letters."
+  class: String
+  "Only what was received, or became due, before."
+  before: Time
+  "Only what was received, or became due, since."
+  after: Time
+  "Only these: ids of entities, of dead letters (` + "`" + `signal:7` + "`" + `, ` + "`" + `job:9` + "`" + `, ` + "`" + `projection:…` + "`" + `), or the vendors' own ids of records."
+  ids: [ID!]
+}
+
+"The answer to ` + "`" + `startReprocess` + "`" + `."
+type StartReprocessPayload {
+  "The run, null if it was refused."
+  run: ReprocessRun
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"Which run."
+input CancelReprocessInput {
+  "Its id."
+  id: ID!
+}
+
+"The answer to ` + "`" + `cancelReprocess` + "`" + `."
+type CancelReprocessPayload {
+  "The run as it now is, null if there is none."
+  run: ReprocessRun
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../schema/retention.graphqls", Input: `extend type Query {
   "How long what only grows is kept, by name. What is not in here is kept for good."
   retention: [Retention!]! @listSize(assumedSize: 8)
@@ -5082,6 +5295,16 @@ func (ec *executionContext) childFields_BasSummary(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type BasSummary", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelReprocessPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "run":
+		return ec.fieldContext_CancelReprocessPayload_run(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelReprocessPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelReprocessPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Case(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5686,6 +5909,36 @@ func (ec *executionContext) childFields_CustomerEvent(ctx context.Context, field
 		return ec.fieldContext_CustomerEvent_customer(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_DeadLetter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_DeadLetter_what(ctx, field)
+	case "system":
+		return ec.fieldContext_DeadLetter_system(ctx, field)
+	case "kind":
+		return ec.fieldContext_DeadLetter_kind(ctx, field)
+	case "code":
+		return ec.fieldContext_DeadLetter_code(ctx, field)
+	case "class":
+		return ec.fieldContext_DeadLetter_class(ctx, field)
+	case "count":
+		return ec.fieldContext_DeadLetter_count(ctx, field)
+	case "oldest":
+		return ec.fieldContext_DeadLetter_oldest(ctx, field)
+	case "next":
+		return ec.fieldContext_DeadLetter_next(ctx, field)
+	case "exampleId":
+		return ec.fieldContext_DeadLetter_exampleId(ctx, field)
+	case "exampleMessage":
+		return ec.fieldContext_DeadLetter_exampleMessage(ctx, field)
+	case "exampleExternalId":
+		return ec.fieldContext_DeadLetter_exampleExternalId(ctx, field)
+	case "exampleEntityId":
+		return ec.fieldContext_DeadLetter_exampleEntityId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetter", field.Name)
 }
 
 func (ec *executionContext) childFields_Drift(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6934,6 +7187,68 @@ func (ec *executionContext) childFields_RemoveCaseRulePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RemoveCaseRulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReprocessItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_ReprocessItem_number(ctx, field)
+	case "what":
+		return ec.fieldContext_ReprocessItem_what(ctx, field)
+	case "system":
+		return ec.fieldContext_ReprocessItem_system(ctx, field)
+	case "externalId":
+		return ec.fieldContext_ReprocessItem_externalId(ctx, field)
+	case "entityId":
+		return ec.fieldContext_ReprocessItem_entityId(ctx, field)
+	case "status":
+		return ec.fieldContext_ReprocessItem_status(ctx, field)
+	case "message":
+		return ec.fieldContext_ReprocessItem_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReprocessItem", field.Name)
+}
+
+func (ec *executionContext) childFields_ReprocessRun(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ReprocessRun_id(ctx, field)
+	case "action":
+		return ec.fieldContext_ReprocessRun_action(ctx, field)
+	case "filter":
+		return ec.fieldContext_ReprocessRun_filter(ctx, field)
+	case "force":
+		return ec.fieldContext_ReprocessRun_force(ctx, field)
+	case "perSecond":
+		return ec.fieldContext_ReprocessRun_perSecond(ctx, field)
+	case "status":
+		return ec.fieldContext_ReprocessRun_status(ctx, field)
+	case "actor":
+		return ec.fieldContext_ReprocessRun_actor(ctx, field)
+	case "reason":
+		return ec.fieldContext_ReprocessRun_reason(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_ReprocessRun_correlationId(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_ReprocessRun_startedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_ReprocessRun_finishedAt(ctx, field)
+	case "endedBy":
+		return ec.fieldContext_ReprocessRun_endedBy(ctx, field)
+	case "total":
+		return ec.fieldContext_ReprocessRun_total(ctx, field)
+	case "done":
+		return ec.fieldContext_ReprocessRun_done(ctx, field)
+	case "failed":
+		return ec.fieldContext_ReprocessRun_failed(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_ReprocessRun_cancelled(ctx, field)
+	case "eta":
+		return ec.fieldContext_ReprocessRun_eta(ctx, field)
+	case "items":
+		return ec.fieldContext_ReprocessRun_items(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReprocessRun", field.Name)
+}
+
 func (ec *executionContext) childFields_ResolveCasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "case":
@@ -7018,6 +7333,16 @@ func (ec *executionContext) childFields_SetSystemModePayload(ctx context.Context
 		return ec.fieldContext_SetSystemModePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetSystemModePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_StartReprocessPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "run":
+		return ec.fieldContext_StartReprocessPayload_run(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_StartReprocessPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartReprocessPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_StockLevel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

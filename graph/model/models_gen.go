@@ -259,6 +259,20 @@ type BasSummary struct {
 	LeftOut []*BasLeftOut `json:"leftOut"`
 }
 
+// Which run.
+type CancelReprocessInput struct {
+	// Its id.
+	ID string `json:"id"`
+}
+
+// The answer to `cancelReprocess`.
+type CancelReprocessPayload struct {
+	// The run as it now is, null if there is none.
+	Run *ReprocessRun `json:"run,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Something a person must decide.
 type Case struct {
 	// The global id.
@@ -1033,6 +1047,34 @@ type CustomerOrder struct {
 	Field CustomerOrderField `json:"field"`
 	// Which way.
 	Direction Direction `json:"direction"`
+}
+
+// Work of one cause that does not go on by itself.
+type DeadLetter struct {
+	// What sort of thing.
+	What ReprocessItemKind `json:"what"`
+	// The system, null if none is concerned.
+	System *string `json:"system,omitempty,omitzero"`
+	// The kind, null if none is concerned.
+	Kind *EntityKind `json:"kind,omitempty,omitzero"`
+	// The code of the error.
+	Code string `json:"code"`
+	// The message without names and numbers: pass it as `class` to go through these.
+	Class string `json:"class"`
+	// How many.
+	Count int `json:"count"`
+	// When the oldest was received or became due.
+	Oldest time.Time `json:"oldest"`
+	// What to do about it.
+	Next string `json:"next"`
+	// The id of the oldest: pass it in `ids`.
+	ExampleID string `json:"exampleId"`
+	// Its whole message.
+	ExampleMessage string `json:"exampleMessage"`
+	// The vendor's id of its object, null if there is none.
+	ExampleExternalID *string `json:"exampleExternalId,omitempty,omitzero"`
+	// Its entity, null if there is none.
+	ExampleEntityID *string `json:"exampleEntityId,omitempty,omitzero"`
 }
 
 // One way in which a vendor's objects or API differ from what they were.
@@ -2559,6 +2601,84 @@ type RemoveCaseRulePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which items. What is absent does not narrow.
+type ReprocessFilter struct {
+	// Only such; what the action goes through if absent.
+	What graphql.Omittable[[]ReprocessItemKind] `json:"what,omitempty,omitzero"`
+	// Only of this system.
+	System graphql.Omittable[*string] `json:"system,omitempty,omitzero"`
+	// Only of this kind.
+	Kind graphql.Omittable[*EntityKind] `json:"kind,omitempty,omitzero"`
+	// Only with this status: any, failed, refused, pending, parked, confirmed or skipped; what is dead if absent.
+	Status graphql.Omittable[*string] `json:"status,omitempty,omitzero"`
+	// Only with this code of error.
+	Code graphql.Omittable[*string] `json:"code,omitempty,omitzero"`
+	// Only of this class of dead letters.
+	Class graphql.Omittable[*string] `json:"class,omitempty,omitzero"`
+	// Only what was received, or became due, before.
+	Before graphql.Omittable[*time.Time] `json:"before,omitempty,omitzero"`
+	// Only what was received, or became due, since.
+	After graphql.Omittable[*time.Time] `json:"after,omitempty,omitzero"`
+	// Only these: ids of entities, of dead letters (`signal:7`, `job:9`, `projection:…`), or the vendors' own ids of records.
+	Ids graphql.Omittable[[]string] `json:"ids,omitempty,omitzero"`
+}
+
+// One thing that a run goes through.
+type ReprocessItem struct {
+	// Its number in the run.
+	Number int `json:"number"`
+	// What sort of thing.
+	What ReprocessItemKind `json:"what"`
+	// The system, null if none is concerned.
+	System *string `json:"system,omitempty,omitzero"`
+	// The vendor's id of its object, null if there is none.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// Its entity, null if there is none.
+	EntityID *string `json:"entityId,omitempty,omitzero"`
+	// How it stands: todo, going, done, failed or cancelled.
+	Status string `json:"status"`
+	// Why it failed or is parked, null if nothing is wrong.
+	Message *string `json:"message,omitempty,omitzero"`
+}
+
+// One run of reprocessing, with its progress.
+type ReprocessRun struct {
+	// Its id.
+	ID string `json:"id"`
+	// What is done.
+	Action ReprocessAction `json:"action"`
+	// What was asked for.
+	Filter json.RawMessage `json:"filter"`
+	// Whether even what is level is written.
+	Force bool `json:"force"`
+	// At most so many items a second.
+	PerSecond int `json:"perSecond"`
+	// How it stands.
+	Status ReprocessStatus `json:"status"`
+	// Who began it.
+	Actor string `json:"actor"`
+	// Why, in the person's own words.
+	Reason *string `json:"reason,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// When it was begun.
+	StartedAt time.Time `json:"startedAt"`
+	// When it ended.
+	FinishedAt *time.Time `json:"finishedAt,omitempty,omitzero"`
+	// Who cancelled it.
+	EndedBy *string `json:"endedBy,omitempty,omitzero"`
+	// How many items there are.
+	Total int `json:"total"`
+	// How many have come to their end.
+	Done int `json:"done"`
+	// How many have failed, again or for another reason.
+	Failed int `json:"failed"`
+	// How many were left out because it was cancelled.
+	Cancelled int `json:"cancelled"`
+	// When it will have ended if it goes on like this, null if that cannot be told.
+	Eta *time.Time `json:"eta,omitempty,omitzero"`
+}
+
 // The decision.
 type ResolveCaseInput struct {
 	// The case.
@@ -2709,6 +2829,28 @@ type SnoozeCaseInput struct {
 	ID string `json:"id"`
 	// A time to come; null ends its rest.
 	Until graphql.Omittable[*time.Time] `json:"until,omitempty,omitzero"`
+}
+
+// What a run goes through, and how.
+type StartReprocessInput struct {
+	// What is done.
+	Action ReprocessAction `json:"action"`
+	// Which items; what is dead if absent.
+	Filter graphql.Omittable[*ReprocessFilter] `json:"filter,omitempty,omitzero"`
+	// With RESEND: write even what is level.
+	Force graphql.Omittable[*bool] `json:"force,omitempty,omitzero"`
+	// At most so many items a second.
+	PerSecond graphql.Omittable[*int] `json:"perSecond,omitempty,omitzero"`
+	// Why; needed with SKIP.
+	Reason graphql.Omittable[*string] `json:"reason,omitempty,omitzero"`
+}
+
+// The answer to `startReprocess`.
+type StartReprocessPayload struct {
+	// The run, null if it was refused.
+	Run *ReprocessRun `json:"run,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A step of something's life: archive, authorise, void, cancel, ...
@@ -5297,6 +5439,198 @@ func (e *RecordedWriteStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e RecordedWriteStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What is done with each item of a run.
+type ReprocessAction string
+
+const (
+	// What failed, was refused or given up is tried again.
+	ReprocessActionRetry ReprocessAction = "RETRY"
+	// It is left out, with a reason. A later change of the object takes it up again.
+	ReprocessActionSkip ReprocessAction = "SKIP"
+	// The vendor's record is read again, and what differs is written; with `force` everything is.
+	ReprocessActionResend ReprocessAction = "RESEND"
+	// The vendor is asked for the object again, and what it says is taken in.
+	ReprocessActionRefetch ReprocessAction = "REFETCH"
+	// What is stored of the vendor's object is mapped anew. The vendor is not asked.
+	ReprocessActionReplay ReprocessAction = "REPLAY"
+)
+
+var AllReprocessAction = []ReprocessAction{
+	ReprocessActionRetry,
+	ReprocessActionSkip,
+	ReprocessActionResend,
+	ReprocessActionRefetch,
+	ReprocessActionReplay,
+}
+
+func (e ReprocessAction) IsValid() bool {
+	switch e {
+	case ReprocessActionRetry, ReprocessActionSkip, ReprocessActionResend, ReprocessActionRefetch, ReprocessActionReplay:
+		return true
+	}
+	return false
+}
+
+func (e ReprocessAction) String() string {
+	return string(e)
+}
+
+func (e *ReprocessAction) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReprocessAction(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReprocessAction", str)
+	}
+	return nil
+}
+
+func (e ReprocessAction) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReprocessAction) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReprocessAction) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What sort of thing an item is.
+type ReprocessItemKind string
+
+const (
+	// Something that came in.
+	ReprocessItemKindSignal ReprocessItemKind = "SIGNAL"
+	// Something to be written.
+	ReprocessItemKindProjection ReprocessItemKind = "PROJECTION"
+	// What a system has of an entity.
+	ReprocessItemKindRecord ReprocessItemKind = "RECORD"
+	// A job of the queue.
+	ReprocessItemKindJob ReprocessItemKind = "JOB"
+)
+
+var AllReprocessItemKind = []ReprocessItemKind{
+	ReprocessItemKindSignal,
+	ReprocessItemKindProjection,
+	ReprocessItemKindRecord,
+	ReprocessItemKindJob,
+}
+
+func (e ReprocessItemKind) IsValid() bool {
+	switch e {
+	case ReprocessItemKindSignal, ReprocessItemKindProjection, ReprocessItemKindRecord, ReprocessItemKindJob:
+		return true
+	}
+	return false
+}
+
+func (e ReprocessItemKind) String() string {
+	return string(e)
+}
+
+func (e *ReprocessItemKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReprocessItemKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReprocessItemKind", str)
+	}
+	return nil
+}
+
+func (e ReprocessItemKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReprocessItemKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReprocessItemKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How a run stands.
+type ReprocessStatus string
+
+const (
+	// It goes on.
+	ReprocessStatusRunning ReprocessStatus = "RUNNING"
+	// All items have come to their end.
+	ReprocessStatusDone ReprocessStatus = "DONE"
+	// Somebody has ended it.
+	ReprocessStatusCancelled ReprocessStatus = "CANCELLED"
+)
+
+var AllReprocessStatus = []ReprocessStatus{
+	ReprocessStatusRunning,
+	ReprocessStatusDone,
+	ReprocessStatusCancelled,
+}
+
+func (e ReprocessStatus) IsValid() bool {
+	switch e {
+	case ReprocessStatusRunning, ReprocessStatusDone, ReprocessStatusCancelled:
+		return true
+	}
+	return false
+}
+
+func (e ReprocessStatus) String() string {
+	return string(e)
+}
+
+func (e *ReprocessStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReprocessStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReprocessStatus", str)
+	}
+	return nil
+}
+
+func (e ReprocessStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReprocessStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReprocessStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
