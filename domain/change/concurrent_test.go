@@ -48,7 +48,7 @@ func TestOneCustomerFromEverywhereAtOnce(t *testing.T) {
 						if i%2 == 1 {
 							system, id = accounting, fmt.Sprintf("x%d", round)
 						}
-						rec := w.record(id, 1, w.shelf.carried(system, with(v, values("phone", fmt.Sprintf("+6139000%04d", i%2)))))
+						rec := w.record(id, 1, w.shelf.carried(system, with(v, values("phone", fmt.Sprintf("+61390%02d%04d", round, i%2)))))
 						if _, err := a.Record(ctx, change.Incoming{System: system, Record: rec, Cause: w.cause(system, change.FromWebhook)}); err != nil {
 							t.Error(err)
 						}

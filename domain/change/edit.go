@@ -159,7 +159,6 @@ func (r *run) create(e Edit, res *Result) error {
 			return err
 		}
 		e.Fields["number"] = domain.TextValue(fmt.Sprintf("%s%0*d", n.Prefix, n.Digits, next))
-		keys = texts(match.Keys(e.Kind, e.Fields))
 	}
 	ki, _ := e.Kind.Info()
 	ent := store.Entity{ID: domain.NewID(ki.Prefix), Kind: e.Kind, Golden: domain.Values{}, Provenance: map[domain.Field]store.Provenance{}}
@@ -170,8 +169,8 @@ func (r *run) create(e Edit, res *Result) error {
 		s.created = true
 		if adapter == ownership.Native {
 			s.contribute(e.System, e.Fields)
-			store.QueueMatchKeys(r.batch, e.System, e.Kind, ent.ID, keys)
-			return nil
+			store.QueueMatchKeys(r.batch, e.System, e.Kind, ent.ID, indexed(e.Kind, s.touched.Values))
+			return s.compare()
 		}
 		for _, f := range e.Fields.Fields() {
 			if e.Fields[f].Empty() {
@@ -353,8 +352,11 @@ func (s *settlement) contributeKeyed(system string, values domain.Values) (cases
 	}
 	s.contribute(system, values)
 	now := match.Keys(s.kp.Kind, s.touched.Values)
-	store.QueueMatchKeys(s.batch, system, s.kp.Kind, s.touched.ExternalID, texts(now))
-	return s.gained(s.touched, before, now)
+	store.QueueMatchKeys(s.batch, system, s.kp.Kind, s.touched.ExternalID, indexed(s.kp.Kind, s.touched.Values))
+	if cases, err = s.gained(s.touched, before, now); err != nil {
+		return nil, err
+	}
+	return cases, s.compare()
 }
 
 // lockKeysOf locks the strong keys that a native system's record will have after the edit, before anything else is locked.

@@ -54,7 +54,14 @@ func (r *run) link(in Incoming, old, cur *store.Record, keys []match.Key) (linkR
 	if err != nil {
 		return res, err
 	}
+	against := ""
 	if len(rivals) == 0 && len(matches) == 1 && !slices.Contains(matches[0].Systems, in.System) {
+		if against, err = r.standsAgainst(cur, matches[0].EntityID); err != nil {
+			return res, err
+		}
+		matches[0].Against = against
+	}
+	if len(rivals) == 0 && len(matches) == 1 && !slices.Contains(matches[0].Systems, in.System) && against == "" {
 		if homes := matches[0].Homes; len(homes) == 1 {
 			cur.Home = homes[0]
 		}
@@ -64,6 +71,14 @@ func (r *run) link(in Incoming, old, cur *store.Record, keys []match.Key) (linkR
 	for _, m := range matches {
 		if !slices.ContainsFunc(rivals, func(x store.Match) bool { return x.EntityID == m.EntityID }) {
 			rivals = append(rivals, m)
+		}
+	}
+	if len(rivals) == 0 {
+		if c, ok, err := r.sole(cur); err != nil {
+			return res, err
+		} else if ok {
+			cur.EntityID, res.linkedBy = c.entityID, fmt.Sprintf("alike (%.0f in 100): %s", 100*c.verdict.Score, strings.Join(c.verdict.Reasons, ", "))
+			return res, nil
 		}
 	}
 	pol, _, err := r.Policy(r.ctx, r.tx, 0)
@@ -172,21 +187,33 @@ func (r *run) gained(cur *store.Record, before, now []match.Key) (cases []string
 
 // duplicateCase opens a case that two entities may be one, unless a person has decided that they are not.
 func (r *run) duplicateCase(cur *store.Record, id string, m store.Match) (string, error) {
-	key := duplicateKey(id, m.EntityID)
-	if decided, err := store.CaseDecided(r.ctx, r.tx, key, ChoiceDifferent); err != nil || decided {
+	detail := store.CaseDetail{Keys: m.Keys, Message: fmt.Sprintf("%s record %s has the same %s as %s; until this is decided it is not written to other systems",
+		cur.System, cur.ExternalID, describeKeys(m.Keys), m.EntityID), Next: "say whether they are the same customer or different ones"}
+	if m.Against != "" {
+		detail.Reasons = []string{m.Against}
+		detail.Message += "; what stands against it: " + m.Against
+	}
+	c, err := r.openDuplicate(store.Case{Kind: store.CaseDuplicate, EntityKind: cur.Kind, EntityID: id, OtherID: m.EntityID,
+		System: cur.System, ExternalID: cur.ExternalID, DedupeKey: duplicateKey(id, m.EntityID),
+		Title: fmt.Sprintf("%s may be in twice: same %s", NameOf(cur.Values), describeKeys(m.Keys)), Detail: detail})
+	if err != nil || c == nil {
 		return "", err
 	}
-	if open, err := store.OpenCaseByKey(r.ctx, r.tx, key); err != nil || open != nil {
-		return "", err
-	}
-	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseDuplicate, EntityKind: cur.Kind, EntityID: id, OtherID: m.EntityID,
-		System: cur.System, ExternalID: cur.ExternalID, CorrelationID: r.cause.CorrelationID, DedupeKey: key,
-		Title: fmt.Sprintf("%s may be in twice: same %s", NameOf(cur.Values), describeKeys(m.Keys)),
-		Detail: store.CaseDetail{Keys: m.Keys, Message: fmt.Sprintf("%s record %s has the same %s as %s; until this is decided it is not written to other systems",
-			cur.System, cur.ExternalID, describeKeys(m.Keys), m.EntityID), Next: "say whether they are the same customer or different ones"}}
-	store.QueueCase(r.batch, c)
-	store.QueueEvent(r.batch, store.TopicCase, id, cur.System, c.ID, r.cause.CorrelationID)
 	return c.ID, nil
+}
+
+// openDuplicate opens the case unless it is open already, or a person has decided that the two are different; then it returns nil.
+func (r *run) openDuplicate(c store.Case) (*store.Case, error) {
+	if decided, err := store.CaseDecided(r.ctx, r.tx, c.DedupeKey, ChoiceDifferent); err != nil || decided {
+		return nil, err
+	}
+	if open, err := store.OpenCaseByKey(r.ctx, r.tx, c.DedupeKey); err != nil || open != nil {
+		return nil, err
+	}
+	c.ID, c.CorrelationID = domain.NewID("case"), r.cause.CorrelationID
+	store.QueueCase(r.batch, c)
+	store.QueueEvent(r.batch, store.TopicCase, c.EntityID, c.System, c.ID, r.cause.CorrelationID)
+	return &c, nil
 }
 
 func duplicateKey(a, b string) string {

@@ -114,7 +114,20 @@ func (r *run) record(in Incoming) (Result, error) {
 		}
 		res.Cases = append(res.Cases, cases...)
 	}
-	store.QueueMatchKeys(r.batch, in.System, rec.Kind, rec.ExternalID, texts(keys))
+	if cur.EntityID != "" && in.Source != FromProjection && restated(old, cur) {
+		cases, err := r.alikeCases(cur, cur.EntityID)
+		if err != nil {
+			return res.Result, err
+		}
+		for _, c := range cases {
+			res.Cases = append(res.Cases, c.ID)
+		}
+	}
+	var index []string
+	if !rec.Deleted && rec.MergedInto == "" {
+		index = indexed(rec.Kind, rec.Values)
+	}
+	store.QueueMatchKeys(r.batch, in.System, rec.Kind, rec.ExternalID, index)
 	if cur.EntityID == "" {
 		if err := r.refresh(old, cur); err != nil {
 			return res.Result, err

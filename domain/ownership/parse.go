@@ -361,8 +361,10 @@ func (p *parser) kind(ki domain.KindInfo, e entry) {
 			kp.Fields = p.rules(ki, m, name+".fields", "")
 		case "stages":
 			p.stages(ki, kp, m)
+		case "match":
+			p.match(kp, m)
 		default:
-			p.add(m.line, "%s has no %q; it has owner, create, replicate, fields and stages", name, m.key)
+			p.add(m.line, "%s has no %q; it has owner, create, replicate, fields, stages and match", name, m.key)
 		}
 	}
 	if kp.Create == nil {
@@ -417,6 +419,37 @@ func (p *parser) stages(ki domain.KindInfo, kp *KindPolicy, e entry) {
 			continue
 		}
 		kp.Stages[s.key] = p.rules(ki, s, path, s.key)
+	}
+}
+
+// Kinds whose records can be compared by more than their strong keys; match.Fuzzy says the same.
+var compared = []domain.Kind{domain.KindCustomer, domain.KindProduct, domain.KindInvoice, domain.KindCreditNote}
+
+// match reads {ask: 0.8, link: 0.99}.
+func (p *parser) match(kp *KindPolicy, e entry) {
+	if !slices.Contains(compared, kp.Kind) {
+		p.add(e.line, "match of %s: only %s can be compared", kp.Kind, join(compared))
+		return
+	}
+	for _, m := range p.mapping(e.value, "match of "+string(kp.Kind)) {
+		at := map[string]*float64{"ask": &kp.Match.Ask, "link": &kp.Match.Link}[m.key]
+		if at == nil {
+			p.add(m.line, "match of %s has no %q; it has ask and link", kp.Kind, m.key)
+			continue
+		}
+		text := p.text(m.value, m.key+" of match")
+		if text == "" {
+			continue
+		}
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(x > 0 && x <= 1) {
+			p.add(m.line, "%s of match of %s is %q; it should be a probability above 0 and at most 1, such as 0.8", m.key, kp.Kind, text)
+			continue
+		}
+		*at = x
+	}
+	if m := kp.Match; m.Link > 0 && (m.Ask == 0 || m.Ask > m.Link) {
+		p.add(e.line, "match of %s: ask should be given and not be above link", kp.Kind)
 	}
 }
 

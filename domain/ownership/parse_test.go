@@ -431,3 +431,24 @@ func TestDefaultFitsSchema(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	const head = "systems: {crm: hubspot, ops: native}\nCustomer:\n  owner: crm\n  create: [crm]\n"
+	p, err := ownership.Parse([]byte(head + "  match: {ask: 0.7, link: 0.95}\n"))
+	if err != nil || p.Kind(domain.KindCustomer).Match != (ownership.Match{Ask: 0.7, Link: 0.95}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for text, want := range map[string]string{
+		"  match: {ask: 80}\n":             "line 5: ask of match of Customer is",
+		"  match: {ask: high}\n":           "line 5: ask of match of Customer is",
+		"  match: {maybe: 0.5}\n":          "line 5: match of Customer has no",
+		"  match: {link: 0.9}\n":           "line 5: match of Customer: ask should be given",
+		"  match: {ask: 0.9, link: 0.8}\n": "line 5: match of Customer: ask should be given",
+		"Location:\n  owner: crm\n  create: [crm]\n  match: {ask: 0.5}\n": "line 8: match of Location: only",
+	} {
+		if _, err := ownership.Parse([]byte(head + text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

@@ -41,6 +41,13 @@ type KindPolicy struct {
 	Replicate map[string]Condition // when the kind is written to a system; unlisted is Never
 	Fields    map[domain.Field]Rule
 	Stages    map[string]map[domain.Field]Rule // overrides by lifecycle stage
+	Match     Match
+}
+
+// Match says from which probability records of a kind that share no strong key are taken for one. 0 is never.
+type Match struct {
+	Ask  float64 // from here a person is asked
+	Link float64 // from here the record of a system that has none of the entity is linked to the only candidate
 }
 
 // Flow is something that Datum does by itself when documents move.

@@ -58,6 +58,8 @@ type CaseDetail struct {
 	Owner   string       `json:"owner,omitempty"`   // who owns the field
 	Message string       `json:"message,omitempty"` // the vendor's words, or what is wrong
 	Keys    []string     `json:"keys,omitempty"`    // what two entities have in common
+	Score   float64      `json:"score,omitempty"`   // the probability that two entities are one, where they are only alike
+	Reasons []string     `json:"reasons,omitempty"` // what speaks for and against that
 	Next    string       `json:"next,omitempty"`    // what to do about it
 	// Of a mass change: how many objects are held back, how many of each field, and examples.
 	Held    int64            `json:"held,omitempty"`

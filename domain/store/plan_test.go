@@ -67,6 +67,9 @@ func TestWritePathDoesNotGrow(t *testing.T) {
 			SELECT 'crm', 'Customer', n, 'cus_' || n, 'cus_' || n, now(), now(), '{}' FROM generate_series(1, 20000) n`,
 		`INSERT INTO match_keys (kind, key, system, external_id) SELECT 'Customer', 'abn|' || n, 'crm', n FROM generate_series(1, 20000) n`,
 		`INSERT INTO match_keys (kind, key, system, external_id) VALUES ('Customer', 'abn|77', '', 'cus_78')`,
+		// Everybody has one name, and two live in area 7.
+		`INSERT INTO match_keys (kind, key, system, external_id) SELECT 'Customer', '~name:1', 'crm', n FROM generate_series(1, 20000) n`,
+		`INSERT INTO match_keys (kind, key, system, external_id) VALUES ('Customer', '~area:7', 'crm', '1'), ('Customer', '~area:7', 'crm', '9999')`,
 		`INSERT INTO projections (entity_id, system, kind) SELECT 'cus_' || n, 'crm', 'Customer' FROM generate_series(1, 20000) n`,
 		`ANALYZE systems, entities, records, match_keys, projections`,
 	} {
@@ -78,6 +81,10 @@ func TestWritePathDoesNotGrow(t *testing.T) {
 	matches, err := store.MatchesFor(ctx, db, domain.KindCustomer, []string{"abn|77", "email|x"}, "accounting", "1")
 	if err != nil || len(matches) != 2 || matches[1].EntityID != "cus_78" {
 		t.Errorf("MatchesFor: %v, %v", matches, err)
+	}
+	alike, err := store.Alike(ctx, db, domain.KindCustomer, []string{"~name:1", "~phone:none", "~area:7"}, "cus_1")
+	if err != nil || len(alike) != 20 { // of a block no more than 20, and the one in area 7
+		t.Errorf("Alike: %d, %v", len(alike), err)
 	}
 	if merged, err := store.MergedHere(ctx, db, "crm", domain.KindCustomer, "1"); err != nil || len(merged) != 0 {
 		t.Errorf("MergedHere: %v, %v", merged, err)

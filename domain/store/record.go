@@ -283,6 +283,7 @@ type Match struct {
 	Keys     []string
 	Systems  []string // in which it already has a live record
 	Homes    []string // the entities that the records and pins were of by themselves
+	Against  string   `db:"-"` // what stands against their being one; for the caller to fill in
 }
 
 // MatchesFor returns the entities, other than through the record itself, with a record or pins that share one of the keys.
@@ -302,6 +303,25 @@ func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, sys
 		return nil, fmt.Errorf("store.MatchesFor: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Match])
+}
+
+// perBlock is how many records are looked at for each block that a record is in. A block of more is of no use for telling them apart.
+const perBlock = 20
+
+// Alike returns the live records of other entities that are in one of the blocks, at most perBlock of each.
+func Alike(ctx context.Context, db DB, kind domain.Kind, blocks []string, entityID string) ([]*Record, error) {
+	if len(blocks) == 0 {
+		return nil, nil
+	}
+	rows, err := db.Query(ctx, `-- name: Alike
+		SELECT `+recordColumns+` FROM records WHERE entity_id IS NOT NULL AND entity_id <> $3 AND NOT deleted AND (system, kind, external_id) IN (
+			SELECT c.system, $1, c.external_id FROM unnest($2::text[]) b CROSS JOIN LATERAL (
+				SELECT k.system, k.external_id FROM match_keys k WHERE k.kind = $1 AND k.key = b ORDER BY k.system, k.external_id LIMIT $4) c)
+		ORDER BY entity_id, system, external_id`, kind, blocks, entityID, perBlock)
+	if err != nil {
+		return nil, fmt.Errorf("store.Alike: %w", err)
+	}
+	return pgx.CollectRows(rows, scanRecord)
 }
 
 // UnlinkedMatches returns, by system, the live records without an entity that share one of the keys. They are locked.

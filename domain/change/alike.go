@@ -1,0 +1,167 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"datum/domain"
+	"datum/domain/match"
+	"datum/domain/store"
+)
+
+// Records that share no strong key may still be one. Each record is indexed under its blocks beside its strong keys; one that is
+// new, or says something else than before, is compared with the records that share a block, which are a bounded number
+// however many there are. What is alike enough becomes a case. Nothing is locked for that: two records that come in the same
+// instant may not see each other, and are found by the next scan of the whole database.
+
+// indexed is what a live record is found by: its strong keys and its blocks.
+func indexed(kind domain.Kind, v domain.Values) []string {
+	return append(texts(match.Keys(kind, v)), texts(match.Blocks(kind, v))...)
+}
+
+// candidate is another entity that a record may belong to.
+type candidate struct {
+	entityID string
+	systems  []string
+	verdict  match.Verdict
+}
+
+// alike returns the entities that are as alike to the record as the policy wants to be asked about, the most alike first.
+func (r *run) alike(cur *store.Record, entityID string) ([]candidate, error) {
+	pol, _, err := r.Policy(r.ctx, r.tx, 0)
+	if err != nil {
+		return nil, err
+	}
+	ask := pol.Kind(cur.Kind).Match.Ask
+	if ask == 0 || cur.Deleted || !match.Fuzzy(cur.Kind) {
+		return nil, nil
+	}
+	recs, err := store.Alike(r.ctx, r.tx, cur.Kind, texts(match.Blocks(cur.Kind, cur.Values)), entityID)
+	if err != nil {
+		return nil, err
+	}
+	var found []candidate
+	for _, rec := range recs {
+		v := match.Compare(cur.Kind, cur.Values, rec.Values)
+		i := slices.IndexFunc(found, func(c candidate) bool { return c.entityID == rec.EntityID })
+		if i < 0 {
+			i = len(found)
+			found = append(found, candidate{entityID: rec.EntityID, verdict: v})
+		}
+		found[i].systems = append(found[i].systems, rec.System)
+		if v.Score > found[i].verdict.Score {
+			found[i].verdict = v
+		}
+	}
+	found = slices.DeleteFunc(found, func(c candidate) bool { return c.verdict.Score < ask })
+	slices.SortStableFunc(found, func(a, b candidate) int {
+		switch {
+		case a.verdict.Score > b.verdict.Score:
+			return -1
+		case a.verdict.Score < b.verdict.Score:
+			return 1
+		}
+		return strings.Compare(a.entityID, b.entityID)
+	})
+	return found, nil
+}
+
+// alikeCases opens a case for every entity that the record's is much like, but does not share a strong key with.
+func (r *run) alikeCases(cur *store.Record, entityID string) (cases []store.Case, err error) {
+	if err := r.flush(); err != nil { // a case of the same two may be queued
+		return nil, err
+	}
+	found, err := r.alike(cur, entityID)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range found {
+		opened, err := r.openDuplicate(alikeCase(cur.Kind, NameOf(cur.Values), entityID, c.entityID, cur.System, cur.ExternalID, c.verdict))
+		if err != nil {
+			return nil, err
+		}
+		if opened != nil {
+			cases = append(cases, *opened)
+		}
+	}
+	return cases, nil
+}
+
+// alikeCase is the case that two entities may be one because they are alike.
+func alikeCase(kind domain.Kind, name, id, other, system, externalID string, v match.Verdict) store.Case {
+	word := strings.ToLower(string(kind))
+	return store.Case{Kind: store.CaseDuplicate, EntityKind: kind, EntityID: id, OtherID: other, System: system, ExternalID: externalID,
+		DedupeKey: duplicateKey(id, other), Title: fmt.Sprintf("%s may be in twice: %s", name, strings.Join(v.Reasons[:min(2, len(v.Reasons))], ", ")),
+		Detail: store.CaseDetail{Score: v.Score, Reasons: v.Reasons,
+			Message: fmt.Sprintf("this %s and %s are alike (%.0f in 100 that they are one): %s; until this is decided it is not written to other systems",
+				word, other, 100*v.Score, strings.Join(v.Reasons, ", ")),
+			Next: "say whether they are the same " + word + " or different ones"}}
+}
+
+// sole returns the only candidate if the policy lets a record be linked to it without asking: alike enough, nothing stands
+// against it, no other is worth asking about, and the system has no record of it.
+func (r *run) sole(cur *store.Record) (candidate, bool, error) {
+	pol, _, err := r.Policy(r.ctx, r.tx, 0)
+	if err != nil {
+		return candidate{}, false, err
+	}
+	link := pol.Kind(cur.Kind).Match.Link
+	if link == 0 {
+		return candidate{}, false, nil
+	}
+	found, err := r.alike(cur, "")
+	if err != nil || len(found) != 1 {
+		return candidate{}, false, err
+	}
+	c := found[0]
+	if c.verdict.Score < link || c.verdict.Against != "" || slices.Contains(c.systems, cur.System) {
+		return candidate{}, false, nil
+	}
+	taken, err := r.hasLive(c.entityID, cur.System, cur.ExternalID)
+	return c, !taken && err == nil, err
+}
+
+// standsAgainst returns why the record is not the entity's although it shares a strong key with it: a branch of one business.
+func (r *run) standsAgainst(cur *store.Record, entityID string) (string, error) {
+	pol, _, err := r.Policy(r.ctx, r.tx, 0)
+	if err != nil || pol.Kind(cur.Kind).Match.Ask == 0 {
+		return "", err
+	}
+	recs, err := store.RecordsOf(r.ctx, r.tx, []string{entityID})
+	if err != nil {
+		return "", err
+	}
+	for _, rec := range recs {
+		if rec.Deleted {
+			continue
+		}
+		if v := match.Compare(cur.Kind, cur.Values, rec.Values); v.Against != "" {
+			return v.Against, nil
+		}
+	}
+	return "", nil
+}
+
+// restated reports whether the record says something else than before about what records are compared by.
+func restated(old, cur *store.Record) bool {
+	if old == nil || old.EntityID == "" || old.Deleted != cur.Deleted {
+		return true
+	}
+	for _, f := range match.Evidence(cur.Kind) {
+		if !equal(old.Values[f], cur.Values[f]) {
+			return true
+		}
+	}
+	return false
+}
+
+// compare opens cases for what a native record that was just touched is much like.
+func (s *settlement) compare() error {
+	cases, err := s.alikeCases(s.touched, s.st.Entity.ID)
+	for _, c := range cases {
+		s.st.Cases = append(s.st.Cases, c)
+		s.out.Cases = append(s.out.Cases, c.ID)
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package change_test
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/ownership"
+	"datum/domain/store"
+)
+
+func address(street, suburb, postcode string) domain.Value {
+	return domain.ValueOf(domain.Address{Lines: []string{street}, Suburb: suburb, State: "NSW", Postcode: postcode, Country: "AU"})
+}
+
+// Two that share no strong key and are much alike: a case says why, the later one is not created elsewhere until it is decided.
+func TestAlikeIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	a := w.see(crm, "h1", values("legalName", "Harbour Freight Pty Ltd", "phone", "+61295550101", "email", "info@harbour.example.com")).EntityID
+	b := w.see(accounting, "x1", values("legalName", "Harbor Freight", "phone", "+61295550101", "email", "accounts@harbour.example.com")).EntityID
+	if a == b {
+		t.Fatal("they were linked without asking")
+	}
+	c := w.one(store.CaseDuplicate)
+	if c.EntityID != b || c.OtherID != a || c.Detail.Score < 0.8 || c.Detail.Score > 1 || !strings.Contains(strings.Join(c.Detail.Reasons, "; "), "same telephone number") ||
+		!strings.Contains(c.Detail.Message, "same telephone number") {
+		t.Errorf("case %+v", c)
+	}
+	if p := w.isAt(b, crm, store.Parked); p.ErrorCode != domain.Conflict {
+		t.Errorf("parked for %s", p.ErrorCode)
+	}
+	w.quietly("reading it again", func() { w.change(accounting, "x1", nil) })
+	w.decide(c.ID, change.ChoiceDifferent)
+	w.change(accounting, "x1", values("legalName", "Harbour Freight"))
+	w.none(store.CaseDuplicate) // not asked again
+}
+
+// What comes to be alike later, through a vendor or through the API, is noticed.
+func TestAlikeLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	w.see(crm, "h1", values("legalName", "Harbour Freight Pty Ltd", "phone", "+61295550101"))
+	w.see(crm, "h2", values("legalName", "Pyrmont Storage Pty Ltd", "phone", "+61295550102"))
+	w.none(store.CaseDuplicate)
+	w.change(crm, "h2", values("legalName", "Harbour Freight", "phone", "+61295550101"))
+	c := w.one(store.CaseDuplicate)
+	w.decide(c.ID, change.ChoiceDifferent)
+}
+
+// A business's branches share its ABN and are not made one by themselves; the same ABN at one place still is.
+func TestBranchesAreAskedAbout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	a := w.see(crm, "h1", values("abn", abn(1), "legalName", "Harbour Freight Pty Ltd")).EntityID
+	w.change(crm, "h1", domain.Values{"billingAddress": address("9 Quay Street", "Pyrmont", "2009")})
+	far := with(values("abn", abn(1), "legalName", "Harbour Freight Pty Ltd"), domain.Values{"billingAddress": address("77 Port Road", "Newcastle", "2300")})
+	b := w.see(accounting, "x1", far).EntityID
+	if a == b {
+		t.Fatal("two branches were made one")
+	}
+	if c := w.one(store.CaseDuplicate); !strings.Contains(c.Detail.Message, "branches") || len(c.Detail.Keys) == 0 {
+		t.Errorf("case %+v", c)
+	}
+	near := with(values("abn", abn(2), "legalName", "Kiwi Pty Ltd"), domain.Values{"billingAddress": address("1 Low St", "Yass", "2582")})
+	if k := w.see(crm, "h2", near).EntityID; k != w.see(accounting, "x2", near).EntityID {
+		t.Error("one ABN at one place is two")
+	}
+}
+
+// With link in the policy the record of a system that has none is linked to the only candidate; with two it is asked.
+func TestAlikeIsLinkedIfThePolicySaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(ownership.DefaultSource(), "match: {ask: 0.8}", "match: {ask: 0.8, link: 0.95}", 1))
+	a := w.see(crm, "h1", values("legalName", "Harbour Freight Pty Ltd", "phone", "+61295550101")).EntityID
+	if b := w.see(accounting, "x1", values("legalName", "Harbour Freight", "phone", "+61295550101")).EntityID; a != b {
+		t.Errorf("%s is not %s", b, a)
+	}
+	w.none(store.CaseDuplicate)
+	if b := w.see(accounting, "x2", values("legalName", "Harbour Freight", "phone", "+61295550101")).EntityID; a == b {
+		t.Error("two records of one system were linked")
+	}
+	w.one(store.CaseDuplicate)
+}
+
+// Which pairs are asked about does not depend on the order in which records come.
+func TestAlikeDoesNotDependOnOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	draw := rapid.Custom(func(t *rapid.T) domain.Values {
+		v := domain.Values{}
+		for f, choices := range map[domain.Field][]string{"legalName": {"Harbour Freight Pty Ltd", "Harbor Freight", "Kiwi"}, "phone": {"", "+61295550101", "+61295550102"},
+			"email": {"", "a@harbour.example.com", "b@harbour.example.com"}} {
+			if s := rapid.SampledFrom(choices).Draw(t, string(f)); s != "" {
+				v[f] = text(s)
+			}
+		}
+		return v
+	})
+	asked := func(rt *rapid.T, recs []domain.Values, order []int) map[string]bool {
+		w.begin(rt, ownership.DefaultSource())
+		names := map[string]string{}
+		for _, i := range order {
+			id := string(rune('a' + i))
+			res := w.apply(crm, w.record(id, 1, w.shelf.carried(crm, recs[i])), change.FromPoll)
+			names[res.EntityID] = id
+		}
+		pairs := map[string]bool{}
+		for _, c := range w.open(store.CaseDuplicate) {
+			x, y := names[c.EntityID], names[c.OtherID]
+			pairs[min(x, y)+max(x, y)] = true
+		}
+		return pairs
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		recs := rapid.SliceOfN(draw, 2, 4).Draw(rt, "records")
+		order := make([]int, len(recs))
+		for i := range order {
+			order[i] = i
+		}
+		want := asked(rt, recs, order)
+		got := asked(rt, recs, rapid.Permutation(order).Draw(rt, "order"))
+		for p := range want {
+			if !got[p] {
+				rt.Errorf("%s is asked about only in the first order", p)
+			}
+		}
+		if len(got) != len(want) {
+			rt.Errorf("%v or %v", want, got)
+		}
+	})
+}
