@@ -92,6 +92,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum merge [--reason WHY] [--dry-run] SURVIVOR LOSER | unmerge ID   make two entities one; part them again
   datum case list|show ID|resolve ID… CHOICE [--dry-run]|assign|comment|snooze|rules   what people must decide; datum case alone says more
   datum drift list [--all]              what vendors have changed: fields gone, new or in another form, versions, sunsets
+  datum pin list [ENTITY] | withdraw ENTITY FIELD   what people have decided about single fields, or ask of their owners
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
@@ -126,7 +127,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 		"match":     c.match,
 		"help":      func() error { fmt.Fprint(out, usage); return nil }}
 	maps.Copy(commands, c.control())
-	commands["merge"], commands["unmerge"] = c.merge, c.unmerge
+	commands["merge"], commands["unmerge"], commands["pin"] = c.merge, c.unmerge, c.pin
 	commands["alert"] = c.alert
 	commands["case"] = c.cases
 	f := commands[strings.TrimLeft(args[0], "-")]
@@ -467,6 +468,11 @@ func (c *command) retention() error {
 func (c *command) merge() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Merge(c.ctx, args) })
+}
+
+func (c *command) pin() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Pin(c.ctx, args) })
 }
 
 func (c *command) unmerge() error {

@@ -29,7 +29,7 @@ func (r *mutationResolver) CreateCreditNote(ctx context.Context, input model.Cre
 }
 
 func (r *mutationResolver) UpdateCreditNote(ctx context.Context, input model.UpdateCreditNoteInput) (*model.CreditNotePayload, error) {
-	return creditNotePayload(update[*model.CreditNote](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return creditNotePayload(update[*model.CreditNote](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r *mutationResolver) AuthoriseCreditNote(ctx context.Context, input model.StepInput) (*model.CreditNotePayload, error) {
@@ -42,7 +42,7 @@ func (r *mutationResolver) VoidCreditNote(ctx context.Context, input model.StepI
 
 func (r *mutationResolver) AllocateCreditNote(ctx context.Context, input model.AllocateCreditNoteInput) (*model.CreditNotePayload, error) {
 	set := model.CreditNoteInput{Allocations: graphql.OmittableOf(input.Allocations)}
-	return creditNotePayload(update[*model.CreditNote](ctx, r.Resolver, input.ID, set, input.ExpectedVersion, input.IdempotencyKey))
+	return creditNotePayload(update[*model.CreditNote](ctx, r.Resolver, input.ID, set, input.ExpectedVersion, input.IdempotencyKey, nil))
 }
 
 func creditNotePayload(e *model.CreditNote, ues []*model.UserError, err error) (*model.CreditNotePayload, error) {

@@ -33,7 +33,7 @@ func (r *mutationResolver) CreateCustomer(ctx context.Context, input model.Creat
 }
 
 func (r *mutationResolver) UpdateCustomer(ctx context.Context, input model.UpdateCustomerInput) (*model.UpdateCustomerPayload, error) {
-	c, ues, err := update[*model.Customer](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey)
+	c, ues, err := update[*model.Customer](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough))
 	return &model.UpdateCustomerPayload{Customer: c, UserErrors: ues}, err
 }
 

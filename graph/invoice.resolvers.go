@@ -27,7 +27,7 @@ func (r *mutationResolver) CreateInvoice(ctx context.Context, input model.Create
 }
 
 func (r *mutationResolver) UpdateInvoice(ctx context.Context, input model.UpdateInvoiceInput) (*model.InvoicePayload, error) {
-	return invoicePayload(update[*model.Invoice](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return invoicePayload(update[*model.Invoice](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r *mutationResolver) AuthoriseInvoice(ctx context.Context, input model.StepInput) (*model.InvoicePayload, error) {

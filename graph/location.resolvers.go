@@ -27,7 +27,7 @@ func (r *mutationResolver) CreateLocation(ctx context.Context, input model.Creat
 }
 
 func (r *mutationResolver) UpdateLocation(ctx context.Context, input model.UpdateLocationInput) (*model.LocationPayload, error) {
-	return locationPayload(update[*model.Location](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return locationPayload(update[*model.Location](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r *mutationResolver) ArchiveLocation(ctx context.Context, input model.StepInput) (*model.LocationPayload, error) {

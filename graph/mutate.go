@@ -20,7 +20,7 @@ import (
 
 // edit applies an edit in the caller's name. It returns the entity as it is afterwards, nil if there is none, and what was
 // refused or became a proposal.
-func edit[E model.Keyed](ctx context.Context, r *Resolver, id string, fields domain.Values, expected *int, key *string) (e E, ues []*model.UserError, err error) {
+func edit[E model.Keyed](ctx context.Context, r *Resolver, id string, fields domain.Values, expected *int, key *string, ask *change.WriteThrough) (e E, ues []*model.UserError, err error) {
 	kind := kindOf[E]()
 	if id != "" && domain.KindOfID(id) != kind {
 		return e, []*model.UserError{{Code: model.ErrorCodeNotFound, Message: "there is no " + words(kind) + " " + capped(id)}}, nil
@@ -28,7 +28,7 @@ func edit[E model.Keyed](ctx context.Context, r *Resolver, id string, fields dom
 	p, _ := PrincipalOf(ctx)
 	res, err := r.changes.Edit(ctx, change.Edit{
 		System: p.System, Kind: kind, EntityID: id, Fields: fields, ExpectedVersion: int64(value(expected)),
-		IdempotencyKey: value(key), Principal: p.KeyID, Cause: cause(ctx),
+		IdempotencyKey: value(key), Principal: p.KeyID, Through: ask, Cause: cause(ctx),
 	})
 	if ues, err = userErrors(err); err != nil {
 		return e, nil, err
@@ -57,22 +57,22 @@ func edit[E model.Keyed](ctx context.Context, r *Resolver, id string, fields dom
 
 // create makes an entity of an input's values.
 func create[E model.Keyed](ctx context.Context, r *Resolver, values any, key graphql.Omittable[*string]) (E, []*model.UserError, error) {
-	return update[E](ctx, r, "", values, graphql.Omittable[*int]{}, key)
+	return update[E](ctx, r, "", values, graphql.Omittable[*int]{}, key, nil)
 }
 
 // update writes an input's values to an entity.
-func update[E model.Keyed](ctx context.Context, r *Resolver, id string, values any, expected graphql.Omittable[*int], key graphql.Omittable[*string]) (e E, ues []*model.UserError, err error) {
+func update[E model.Keyed](ctx context.Context, r *Resolver, id string, values any, expected graphql.Omittable[*int], key graphql.Omittable[*string], ask *change.WriteThrough) (e E, ues []*model.UserError, err error) {
 	fields, err := inputValues(values)
 	if err != nil {
 		ues, err = userErrors(err)
 		return e, ues, err
 	}
-	return edit[E](ctx, r, id, fields, expected.Value(), key.Value())
+	return edit[E](ctx, r, id, fields, expected.Value(), key.Value(), ask)
 }
 
 // step sets the field that tells how far an entity has come.
 func step[E model.Keyed](ctx context.Context, r *Resolver, in model.StepInput, f domain.Field, to string) (E, []*model.UserError, error) {
-	return edit[E](ctx, r, in.ID, domain.Values{f: domain.TextValue(to)}, in.ExpectedVersion.Value(), in.IdempotencyKey.Value())
+	return edit[E](ctx, r, in.ID, domain.Values{f: domain.TextValue(to)}, in.ExpectedVersion.Value(), in.IdempotencyKey.Value(), nil)
 }
 
 // proposals tells of the fields whose edit became a case.

@@ -27,7 +27,7 @@ func (r *mutationResolver) CreateOrder(ctx context.Context, input model.CreateOr
 }
 
 func (r *mutationResolver) UpdateOrder(ctx context.Context, input model.UpdateOrderInput) (*model.OrderPayload, error) {
-	return orderPayload(update[*model.Order](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return orderPayload(update[*model.Order](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r *mutationResolver) CancelOrder(ctx context.Context, input model.StepInput) (*model.OrderPayload, error) {

@@ -27,7 +27,7 @@ func (r *mutationResolver) CreatePayment(ctx context.Context, input model.Create
 }
 
 func (r *mutationResolver) UpdatePayment(ctx context.Context, input model.UpdatePaymentInput) (*model.PaymentPayload, error) {
-	return paymentPayload(update[*model.Payment](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return paymentPayload(update[*model.Payment](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r *mutationResolver) VoidPayment(ctx context.Context, input model.StepInput) (*model.PaymentPayload, error) {

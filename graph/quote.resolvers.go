@@ -27,7 +27,7 @@ func (r *mutationResolver) CreateQuote(ctx context.Context, input model.CreateQu
 }
 
 func (r *mutationResolver) UpdateQuote(ctx context.Context, input model.UpdateQuoteInput) (*model.QuotePayload, error) {
-	return quotePayload(update[*model.Quote](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return quotePayload(update[*model.Quote](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r *mutationResolver) SendQuote(ctx context.Context, input model.StepInput) (*model.QuotePayload, error) {

@@ -27,7 +27,7 @@ func (r *mutationResolver) CreateStockLevel(ctx context.Context, input model.Cre
 }
 
 func (r *mutationResolver) UpdateStockLevel(ctx context.Context, input model.UpdateStockLevelInput) (*model.StockLevelPayload, error) {
-	return stockLevelPayload(update[*model.StockLevel](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey))
+	return stockLevelPayload(update[*model.StockLevel](ctx, r.Resolver, input.ID, input.Values, input.ExpectedVersion, input.IdempotencyKey, through(ctx, input.WriteThrough)))
 }
 
 func (r stockLevelResolver) Movements(ctx context.Context, obj *model.StockLevel, first *int, after *string) (*model.StockMovementConnection, error) {

@@ -509,7 +509,11 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 				rel.Status = "" // what was refused is no longer what is wanted
 			} else {
 				it.Error = de.Message
-				c := change.RefusedCase(it.Projection, p.nameOf(it), it.CorrelationID)
+				asked, err := store.AskedFields(ctx, tx, it.EntityID, it.System)
+				if err != nil {
+					return err
+				}
+				c := change.RefusedCase(it.Projection, asked, p.nameOf(it), it.CorrelationID)
 				store.QueueCase(b, c)
 				store.QueueEvent(b, store.TopicCase, c.EntityID, c.System, c.ID, it.CorrelationID)
 			}

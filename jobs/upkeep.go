@@ -76,6 +76,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.applier.EndExpiredPauses(ctx); err != nil {
 		return err
 	}
+	if _, err := e.applier.ExpireChanges(ctx, time.Time{}); err != nil {
+		return err
+	}
 	if err := store.LapseOvertaken(ctx, e.pool); err != nil {
 		return err
 	}

@@ -243,6 +243,9 @@ const provisional = "until its owner has a word: "
 
 // pin sets a pin in the state and queues it.
 func (r *run) pin(s *settlement, f domain.Field, v domain.Value, actor, reason string) {
+	if was, ok := s.st.Pins[f]; ok && was.Asked {
+		s.endPin(store.ActionWithdrawn, f, was.System, "", "a decision stands in its place: "+reason, "")
+	}
 	p := store.Pin{Field: f, Value: v, Actor: actor, Reason: reason}
 	s.st.Pins[f] = p
 	s.pinned = true

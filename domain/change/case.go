@@ -26,6 +26,7 @@ const (
 	ChoiceCredit    = "credit"    // it stays on the customer's account
 	ChoiceApprove   = "approve"   // what was held back goes on
 	ChoiceReject    = "reject"    // what was held back does not happen
+	ChoiceWithdraw  = "withdraw"  // what was asked of the owner is asked no longer
 	ChoiceIgnore    = "ignore"    // close it and do nothing
 )
 
@@ -88,7 +89,17 @@ func choicesOf(kind string) []Choice {
 			{Name: ChoiceAccept, do: (*run).acceptRecord, when: func(c store.Case) bool { return c.ExternalID != "" }, Effect: func(c store.Case) string {
 				return "what " + c.System + " has stays there and becomes the value in force: it is written to the owner and to every system that carries it"
 			}},
+			{Name: ChoiceWithdraw, do: (*run).withdrawAsked, when: func(c store.Case) bool { return len(c.Detail.Asked) > 0 }, Effect: func(c store.Case) string {
+				return fmt.Sprintf("%s is no longer asked to change %s, and keeps its value; anything else is sent once more", c.System, fieldNames(c.Detail.Asked))
+			}},
 			ignore("nothing is written; it is tried again when one of the values changes"),
+		}
+	case store.CaseUnconfirmed:
+		return []Choice{
+			{Name: ChoiceRetry, do: (*run).askAgain, Effect: func(c store.Case) string {
+				return fmt.Sprintf("%s is asked once more to make %s %s", c.Detail.Owner, c.Field, clip(c.Detail.Theirs))
+			}},
+			ignore(`the value in force stays as it is; nothing is written`),
 		}
 	case store.CaseInvalid:
 		return []Choice{

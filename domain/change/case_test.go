@@ -21,7 +21,7 @@ func (w *world) refuse(system, reason string) {
 	}
 	p.Error = reason
 	b := &pgx.Batch{}
-	store.QueueCase(b, change.RefusedCase(p.Projection, change.NameOf(w.entity(p.EntityID).Golden), "cor"))
+	store.QueueCase(b, change.RefusedCase(p.Projection, nil, change.NameOf(w.entity(p.EntityID).Golden), "cor"))
 	w.ok(w.pool.SendBatch(ctx, b).Close())
 	held, err := store.Release{EntityID: p.EntityID, System: system, Lease: *p.Lease, Status: store.Refused, ErrorCode: domain.Invalid, Error: reason}.Apply(ctx, w.pool)
 	w.ok(err)
@@ -212,7 +212,7 @@ func TestAnswersThatCannotBe(t *testing.T) {
 func TestEveryKindHasChoices(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{store.CaseConflict, store.CaseDuplicate, store.CaseRefused, store.CaseInvalid, store.CaseUnlinked, store.CaseReauth,
-		store.CaseDrift, store.CaseMassChange, store.CaseStuck, store.CaseGap, store.CaseFlow} {
+		store.CaseDrift, store.CaseMassChange, store.CaseStuck, store.CaseGap, store.CaseUnconfirmed, store.CaseFlow} {
 		c := store.Case{Kind: kind, System: "shop", Field: "email"}
 		if len(change.Offered(c)) == 0 {
 			t.Errorf("%s has no choices", kind)

@@ -28,6 +28,8 @@ type Edit struct {
 	ExpectedVersion int64
 	// IdempotencyKey makes a repeat of the same request answer as the first time; "" is none. Principal names whose key it is.
 	IdempotencyKey, Principal string
+	// Through asks the owners of the fields for the change, nil does not.
+	Through *WriteThrough
 	// Quiet leaves out the history of fields that are refused because somebody else owns them: nobody has asked for them.
 	Quiet bool
 	Cause
@@ -67,7 +69,11 @@ type answer struct {
 
 func (e Edit) hash() []byte {
 	b, _ := json.Marshal(e.Fields) // canonical values: cannot fail
-	h := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%s|%d|%s", e.System, e.Kind, e.EntityID, e.ExpectedVersion, b))
+	text := fmt.Appendf(nil, "%s|%s|%s|%d|%s", e.System, e.Kind, e.EntityID, e.ExpectedVersion, b)
+	if e.Through != nil {
+		text = fmt.Appendf(text, "|%s|%s", e.Through.Reason, e.Through.ExpiresAt)
+	}
+	h := sha256.Sum256(text)
 	return h[:]
 }
 
@@ -248,6 +254,19 @@ func (r *run) update(e Edit, res *Result) error {
 		return nil
 	}
 	s := &settlement{run: r, st: st, pol: pol, kp: pol.Kind(st.Entity.Kind)}
+	if e.Through != nil {
+		if e.Through.Reason = strings.TrimSpace(e.Through.Reason); e.Through.Reason == "" {
+			res.Refused = append(res.Refused, domain.Errorf(domain.Invalid, "say why the change is asked of the owner: give a reason"))
+			return nil
+		}
+		if !e.Through.ExpiresAt.IsZero() && !e.Through.ExpiresAt.After(st.Now) {
+			res.Refused = append(res.Refused, domain.Errorf(domain.Invalid, "the change would expire before it is asked for: give a later time"))
+			return nil
+		}
+		if err := s.know(); err != nil {
+			return err
+		}
+	}
 	s.resolve()
 	native := pol.Adapter(e.System) == ownership.Native
 	if lines := e.Fields["lines"]; !lines.Empty() {
@@ -276,6 +295,13 @@ func (r *run) update(e Edit, res *Result) error {
 		case equal(v, g.Value):
 			if native && s.variesFrom(e.System, f, v) {
 				contributed[f] = v // a variation is given up
+			}
+			if p := st.Pins[f]; p.Asked && e.Through != nil {
+				s.withdraw(p, e.Actor, e.Through.Reason) // what is in force is what is wanted after all
+			}
+		case e.Through != nil:
+			if refused := s.through(e, f, rule); refused != nil {
+				res.Refused = append(res.Refused, refused)
 			}
 		case rule.Owner == e.System:
 			r.pin(s, f, v, e.Actor, "set for "+e.System+", which owns it")

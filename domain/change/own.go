@@ -52,6 +52,9 @@ func (s *settlement) remember() {
 			moved := !equal(b.values[f], rec.Values[f])
 			_, kept := rec.Own[f]
 			switch {
+			case s.decided[rec][f]:
+				delete(rec.Own, f)
+				s.dirty[rec] = true
 			case rec == s.touched && s.changed[f] && !s.echoed[f]:
 				if rec.Echo[f] {
 					keep(f, rec.Values[f])
@@ -64,6 +67,21 @@ func (s *settlement) remember() {
 			}
 		}
 	}
+}
+
+// decide notes that a record shows what people have decided of the entity that it is of by itself: that is as good as its own
+// word, whatever becomes of a merge.
+func (s *settlement) decide(p store.Pin, rec *store.Record) {
+	if p.Home != rec.Home {
+		return
+	}
+	if s.decided == nil {
+		s.decided = map[*store.Record]map[domain.Field]bool{}
+	}
+	if s.decided[rec] == nil {
+		s.decided[rec] = map[domain.Field]bool{}
+	}
+	s.decided[rec][p.Field] = true
 }
 
 // giveBack ends what was to be written back: the system shows it again, or has said something else since.

@@ -30,8 +30,9 @@ type settlement struct {
 	// answered says that the record is the answer to our own write, and wrote are the values that it set.
 	answered bool
 	wrote    domain.Values
-	before   map[*store.Record]before // of the records of a merged entity
-	echoed   map[domain.Field]bool    // changed fields of touched that are our own write
+	before   map[*store.Record]before                // of the records of a merged entity
+	decided  map[*store.Record]map[domain.Field]bool // fields that say what was decided of the record's own entity
+	echoed   map[domain.Field]bool                   // changed fields of touched that are our own write
 
 	// judged says that the brake is asked before golden changes, fresh that the record is new to the entity, vanishes that it
 	// has just been deleted, and rejected that a person wants golden to stay as it was.
@@ -138,7 +139,9 @@ func (s *settlement) resolve() {
 	}
 	pins := make(domain.Values, len(s.st.Pins))
 	for f, p := range s.st.Pins {
-		pins[f] = p.Value
+		if !p.Asked {
+			pins[f] = p.Value
+		}
 	}
 	s.res = ownership.Resolve(s.kp, cs, pins)
 	s.golden = s.res.Values()
@@ -199,6 +202,10 @@ func (s *settlement) confirmPins() bool {
 	ended := false
 	for _, f := range slices.Sorted(maps.Keys(s.st.Pins)) {
 		p, owner := s.st.Pins[f], s.res.Fields[f].Owner
+		if p.Asked {
+			s.answer(p, owner)
+			continue
+		}
 		rec, _ := s.primary(owner)
 		if rec == nil {
 			continue
@@ -207,6 +214,7 @@ func (s *settlement) confirmPins() bool {
 		switch {
 		case equal(theirs, p.Value), theirs != "" && equal(theirs, s.fitOne(owner, f, p.Value)):
 			note = "confirmed by " + owner
+			s.decide(p, rec)
 		case strings.HasPrefix(p.Reason, provisional) && !theirs.Empty():
 			note = owner + ", which owns it, has a word now"
 		default:
@@ -220,17 +228,23 @@ func (s *settlement) confirmPins() bool {
 
 // unpin ends a pin and queues that. by is the home of the record that has confirmed it.
 func (s *settlement) unpin(f domain.Field, system, externalID, note, by string) {
+	s.endPin(store.ActionUnpinned, f, system, externalID, note, by)
+}
+
+func (s *settlement) endPin(action string, f domain.Field, system, externalID, note, by string) {
 	p := s.st.Pins[f]
 	delete(s.st.Pins, f)
 	store.QueueUnpin(s.batch, s.st.Entity.ID, f, by)
-	s.history(&s.st.Entity, store.History{Action: store.ActionUnpinned, Field: f, New: p.Value, Owner: system, System: system, ExternalID: externalID, Note: note})
+	s.history(&s.st.Entity, store.History{Action: action, Field: f, New: p.Value, Owner: system, System: system, ExternalID: externalID, Note: note})
 }
 
 // pinnedKeys are the strong keys of what people have decided: an entity that no record speaks for yet is found by them.
 func pinnedKeys(kind domain.Kind, pins map[domain.Field]store.Pin) []string {
 	v := domain.Values{}
 	for f, p := range pins {
-		v[f] = p.Value
+		if !p.Asked {
+			v[f] = p.Value
+		}
 	}
 	return texts(match.Keys(kind, v))
 }
@@ -513,6 +527,10 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 	fit := s.carrier.Fit(s.systems[system], s.kp.Kind, s.golden)
 	for f := range s.writable(system) {
 		g := s.res.Fields[f]
+		if s.asked(system, f) {
+			s.ask(d, f, rec)
+			continue
+		}
 		if rec == nil {
 			if !g.Value.Empty() {
 				d[f] = g.Value

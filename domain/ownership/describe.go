@@ -99,6 +99,9 @@ func writeRules(b *strings.Builder, ki domain.KindInfo, rules map[domain.Field]R
 		if r.Others != "" {
 			parts = append(parts, "others: "+string(r.Others))
 		}
+		if r.Editors {
+			parts = append(parts, "writeThrough: editor")
+		}
 		fmt.Fprintf(b, "%s%s: {%s}\n", indent, fi.Name, strings.Join(parts, ", "))
 	}
 }

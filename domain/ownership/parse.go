@@ -472,7 +472,7 @@ func (p *parser) rules(ki domain.KindInfo, e entry, path, stage string) map[doma
 	return rules
 }
 
-// rule reads {owner, fallback, others}, or a system alone, which is its owner.
+// rule reads {owner, fallback, others, writeThrough}, or a system alone, which is its owner.
 func (p *parser) rule(e entry, what string) Rule {
 	var r Rule
 	if resolve(e.value).Kind == yaml.ScalarNode {
@@ -492,8 +492,16 @@ func (p *parser) rule(e entry, what string) Rule {
 			default:
 				p.add(m.line, "others of %s is %q; it can be %s, %s or %s", what, o, Restore, Propose, Keep)
 			}
+		case "writeThrough":
+			switch by := p.text(m.value, "writeThrough of "+what); by {
+			case "", "operator":
+			case "editor":
+				r.Editors = true
+			default:
+				p.add(m.line, "writeThrough of %s is %q; it can be operator or editor: who may ask the owner for a change", what, by)
+			}
 		default:
-			p.add(m.line, "%s has no %q; a rule has owner, fallback and others", what, m.key)
+			p.add(m.line, "%s has no %q; a rule has owner, fallback, others and writeThrough", what, m.key)
 		}
 	}
 	return r

@@ -123,6 +123,7 @@ type Rule struct {
 	Owner    string
 	Fallback []string // who is asked when the owner has no value, in order; nil means KindPolicy.Create
 	Others   Others   // "" means Restore
+	Editors  bool     // editors, and not only operators, may ask the owner for a change
 }
 
 // System returns the system of that name; its adapter is "" if the policy does not know it.
@@ -168,6 +169,7 @@ func (kp *KindPolicy) Rule(f domain.Field, stage string) Rule {
 	if r.Others == "" {
 		r.Others = base.Others
 	}
+	r.Editors = r.Editors || base.Editors
 	if r.Others == "" {
 		r.Others = Restore
 	}

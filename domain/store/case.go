@@ -65,23 +65,26 @@ type CaseDetail struct {
 	Held    int64            `json:"held,omitempty"`
 	Counts  map[string]int64 `json:"counts,omitempty"`
 	Changes []Change         `json:"changes,omitempty"`
+	// Asked are the fields of those that are changes asked of their owner.
+	Asked []domain.Field `json:"asked,omitempty"`
 	// Sent are the values that a vendor has refused.
 	Sent domain.Values `json:"sent,omitempty"`
 }
 
 // Kinds of cases.
 const (
-	CaseConflict   = "conflict"           // a non-owner's edit that the policy wants a person to decide
-	CaseDuplicate  = "possible_duplicate" // two entities that look like one
-	CaseRefused    = "refused"            // a vendor refused a write
-	CaseInvalid    = "invalid_data"       // a value cannot be used
-	CaseUnlinked   = "unlinked"           // a record of a system that may not create entities
-	CaseReauth     = "needs_reauth"       // a system must be authorised again
-	CaseDrift      = "drift"              // a vendor's object has fields the mapping does not know
-	CaseMassChange = "mass_change"        // more would change at once than could be everyday business
-	CaseStuck      = "stuck"              // work that keeps failing
-	CaseGap        = "gap"                // events of a vendor that never arrived
-	CaseFlow       = "flow"               // a document that flows cannot go on with: overpaid, oversold, edited after it was invoiced
+	CaseConflict    = "conflict"           // a non-owner's edit that the policy wants a person to decide
+	CaseDuplicate   = "possible_duplicate" // two entities that look like one
+	CaseRefused     = "refused"            // a vendor refused a write
+	CaseInvalid     = "invalid_data"       // a value cannot be used
+	CaseUnlinked    = "unlinked"           // a record of a system that may not create entities
+	CaseReauth      = "needs_reauth"       // a system must be authorised again
+	CaseDrift       = "drift"              // a vendor's object has fields the mapping does not know
+	CaseMassChange  = "mass_change"        // more would change at once than could be everyday business
+	CaseStuck       = "stuck"              // work that keeps failing
+	CaseGap         = "gap"                // events of a vendor that never arrived
+	CaseUnconfirmed = "unconfirmed"        // a change asked of a field's owner that it has not confirmed in time
+	CaseFlow        = "flow"               // a document that flows cannot go on with: overpaid, oversold, edited after it was invoiced
 )
 
 const caseColumns = `id, kind, status, entity_kind, coalesce(entity_id, '') AS entity_id, coalesce(other_id, '') AS other_id, system, external_id, field,

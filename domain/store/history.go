@@ -43,6 +43,12 @@ const (
 	ActionRefused  = "refused"  // an edit through the API was refused
 	ActionPinned   = "pinned"   // a person's decision took effect
 	ActionUnpinned = "unpinned" // it was confirmed or withdrawn
+
+	ActionAsked     = "asked"     // a change was asked of the field's owner
+	ActionConfirmed = "confirmed" // the owner has made it
+	ActionOvertaken = "overtaken" // the owner has another value since
+	ActionWithdrawn = "withdrawn" // it is no longer asked
+	ActionExpired   = "expired"   // the owner has not confirmed it in time
 )
 
 // QueueHistory adds a history row to the batch.

@@ -25,6 +25,8 @@ type LocationResolver interface {
 	History(ctx context.Context, obj *model.Location, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error)
 	Projections(ctx context.Context, obj *model.Location) ([]*model.Projection, error)
 	Cases(ctx context.Context, obj *model.Location) ([]*model.Case, error)
+	Pins(ctx context.Context, obj *model.Location) ([]*model.Pin, error)
+	PendingChanges(ctx context.Context, obj *model.Location) ([]*model.PendingChange, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -560,6 +562,70 @@ func (ec *executionContext) fieldContext_Location_cases(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Location_pins(ctx context.Context, field graphql.CollectedField, obj *model.Location) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Location_pins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Location().Pins(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Pin) graphql.Marshaler {
+			return ec.marshalNPin2ᚕᚖdatumᚋgraphᚋmodelᚐPinᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Location_pins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Location",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pin(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Location_pendingChanges(ctx context.Context, field graphql.CollectedField, obj *model.Location) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Location_pendingChanges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Location().PendingChanges(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.PendingChange) graphql.Marshaler {
+			return ec.marshalNPendingChange2ᚕᚖdatumᚋgraphᚋmodelᚐPendingChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Location_pendingChanges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Location",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PendingChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _LocationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.LocationConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -979,7 +1045,7 @@ func (ec *executionContext) unmarshalInputUpdateLocationInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey"}
+	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey", "writeThrough"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1014,6 +1080,13 @@ func (ec *executionContext) unmarshalInputUpdateLocationInput(ctx context.Contex
 				return it, err
 			}
 			it.IdempotencyKey = graphql.OmittableOf(data)
+		case "writeThrough":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("writeThrough"))
+			data, err := ec.unmarshalOWriteThroughInput2ᚖdatumᚋgraphᚋmodelᚐWriteThroughInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WriteThrough = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1136,6 +1209,18 @@ func (ec *executionContext) _Location(ctx context.Context, sel ast.SelectionSet,
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Location_cases(ctx, field, obj)
+				})
+		case "pins":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Location_pins(ctx, field, obj)
+				})
+		case "pendingChanges":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Location_pendingChanges(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

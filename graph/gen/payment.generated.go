@@ -31,6 +31,8 @@ type PaymentResolver interface {
 	History(ctx context.Context, obj *model.Payment, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error)
 	Projections(ctx context.Context, obj *model.Payment) ([]*model.Projection, error)
 	Cases(ctx context.Context, obj *model.Payment) ([]*model.Case, error)
+	Pins(ctx context.Context, obj *model.Payment) ([]*model.Pin, error)
+	PendingChanges(ctx context.Context, obj *model.Payment) ([]*model.PendingChange, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -697,6 +699,70 @@ func (ec *executionContext) fieldContext_Payment_cases(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Payment_pins(ctx context.Context, field graphql.CollectedField, obj *model.Payment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Payment_pins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Payment().Pins(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Pin) graphql.Marshaler {
+			return ec.marshalNPin2ᚕᚖdatumᚋgraphᚋmodelᚐPinᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Payment_pins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Payment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pin(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Payment_pendingChanges(ctx context.Context, field graphql.CollectedField, obj *model.Payment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Payment_pendingChanges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Payment().PendingChanges(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.PendingChange) graphql.Marshaler {
+			return ec.marshalNPendingChange2ᚕᚖdatumᚋgraphᚋmodelᚐPendingChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Payment_pendingChanges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Payment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PendingChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PaymentConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.PaymentConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1207,7 +1273,7 @@ func (ec *executionContext) unmarshalInputUpdatePaymentInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey"}
+	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey", "writeThrough"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1242,6 +1308,13 @@ func (ec *executionContext) unmarshalInputUpdatePaymentInput(ctx context.Context
 				return it, err
 			}
 			it.IdempotencyKey = graphql.OmittableOf(data)
+		case "writeThrough":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("writeThrough"))
+			data, err := ec.unmarshalOWriteThroughInput2ᚖdatumᚋgraphᚋmodelᚐWriteThroughInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WriteThrough = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1396,6 +1469,18 @@ func (ec *executionContext) _Payment(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Payment_cases(ctx, field, obj)
+				})
+		case "pins":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Payment_pins(ctx, field, obj)
+				})
+		case "pendingChanges":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Payment_pendingChanges(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

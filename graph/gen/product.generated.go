@@ -25,6 +25,8 @@ type ProductResolver interface {
 	History(ctx context.Context, obj *model.Product, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error)
 	Projections(ctx context.Context, obj *model.Product) ([]*model.Projection, error)
 	Cases(ctx context.Context, obj *model.Product) ([]*model.Case, error)
+	Pins(ctx context.Context, obj *model.Product) ([]*model.Pin, error)
+	PendingChanges(ctx context.Context, obj *model.Product) ([]*model.PendingChange, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -857,6 +859,70 @@ func (ec *executionContext) fieldContext_Product_cases(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Product_pins(ctx context.Context, field graphql.CollectedField, obj *model.Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_pins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Product().Pins(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Pin) graphql.Marshaler {
+			return ec.marshalNPin2ᚕᚖdatumᚋgraphᚋmodelᚐPinᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_pins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Product",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pin(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Product_pendingChanges(ctx context.Context, field graphql.CollectedField, obj *model.Product) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Product_pendingChanges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Product().PendingChanges(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.PendingChange) graphql.Marshaler {
+			return ec.marshalNPendingChange2ᚕᚖdatumᚋgraphᚋmodelᚐPendingChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Product_pendingChanges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Product",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PendingChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ProductConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ProductConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1395,7 +1461,7 @@ func (ec *executionContext) unmarshalInputUpdateProductInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey"}
+	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey", "writeThrough"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1430,6 +1496,13 @@ func (ec *executionContext) unmarshalInputUpdateProductInput(ctx context.Context
 				return it, err
 			}
 			it.IdempotencyKey = graphql.OmittableOf(data)
+		case "writeThrough":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("writeThrough"))
+			data, err := ec.unmarshalOWriteThroughInput2ᚖdatumᚋgraphᚋmodelᚐWriteThroughInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WriteThrough = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1622,6 +1695,18 @@ func (ec *executionContext) _Product(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Product_cases(ctx, field, obj)
+				})
+		case "pins":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Product_pins(ctx, field, obj)
+				})
+		case "pendingChanges":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Product_pendingChanges(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

@@ -30,6 +30,8 @@ type QuoteResolver interface {
 	History(ctx context.Context, obj *model.Quote, asOf *time.Time, first *int, after *string) (*model.HistoryConnection, error)
 	Projections(ctx context.Context, obj *model.Quote) ([]*model.Projection, error)
 	Cases(ctx context.Context, obj *model.Quote) ([]*model.Case, error)
+	Pins(ctx context.Context, obj *model.Quote) ([]*model.Pin, error)
+	PendingChanges(ctx context.Context, obj *model.Quote) ([]*model.PendingChange, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -930,6 +932,70 @@ func (ec *executionContext) fieldContext_Quote_cases(_ context.Context, field gr
 	return fc, nil
 }
 
+func (ec *executionContext) _Quote_pins(ctx context.Context, field graphql.CollectedField, obj *model.Quote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Quote_pins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Quote().Pins(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Pin) graphql.Marshaler {
+			return ec.marshalNPin2ᚕᚖdatumᚋgraphᚋmodelᚐPinᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Quote_pins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Quote",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pin(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Quote_pendingChanges(ctx context.Context, field graphql.CollectedField, obj *model.Quote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Quote_pendingChanges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Quote().PendingChanges(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.PendingChange) graphql.Marshaler {
+			return ec.marshalNPendingChange2ᚕᚖdatumᚋgraphᚋmodelᚐPendingChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Quote_pendingChanges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Quote",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PendingChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _QuoteConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.QuoteConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1454,7 +1520,7 @@ func (ec *executionContext) unmarshalInputUpdateQuoteInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey"}
+	fieldsInOrder := [...]string{"id", "values", "expectedVersion", "idempotencyKey", "writeThrough"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1489,6 +1555,13 @@ func (ec *executionContext) unmarshalInputUpdateQuoteInput(ctx context.Context, 
 				return it, err
 			}
 			it.IdempotencyKey = graphql.OmittableOf(data)
+		case "writeThrough":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("writeThrough"))
+			data, err := ec.unmarshalOWriteThroughInput2ᚖdatumᚋgraphᚋmodelᚐWriteThroughInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WriteThrough = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1688,6 +1761,18 @@ func (ec *executionContext) _Quote(ctx context.Context, sel ast.SelectionSet, ob
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Quote_cases(ctx, field, obj)
+				})
+		case "pins":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Quote_pins(ctx, field, obj)
+				})
+		case "pendingChanges":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Quote_pendingChanges(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

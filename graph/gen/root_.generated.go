@@ -159,6 +159,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdateProductInput", ec.unmarshalInputUpdateProductInput),
 			graphql.NewInputUnmarshaler("UpdateQuoteInput", ec.unmarshalInputUpdateQuoteInput),
 			graphql.NewInputUnmarshaler("UpdateStockLevelInput", ec.unmarshalInputUpdateStockLevelInput),
+			graphql.NewInputUnmarshaler("WithdrawInput", ec.unmarshalInputWithdrawInput),
+			graphql.NewInputUnmarshaler("WriteThroughInput", ec.unmarshalInputWriteThroughInput),
 		)
 	}
 	first := true
@@ -932,7 +934,7 @@ type CaseAhead {
 
 "An answer that a case can be given."
 type CaseOption {
-  "Pass it as ` + "`" + `choice` + "`" + `: ` + "`" + `accept` + "`" + `, ` + "`" + `keep_ours` + "`" + `, ` + "`" + `pin` + "`" + `, ` + "`" + `edit` + "`" + `, ` + "`" + `same` + "`" + `, ` + "`" + `different` + "`" + `, ` + "`" + `link` + "`" + `, ` + "`" + `create` + "`" + `, ` + "`" + `retry` + "`" + ` or ` + "`" + `ignore` + "`" + `."
+  "Pass it as ` + "`" + `choice` + "`" + `: ` + "`" + `accept` + "`" + `, ` + "`" + `keep_ours` + "`" + `, ` + "`" + `pin` + "`" + `, ` + "`" + `edit` + "`" + `, ` + "`" + `same` + "`" + `, ` + "`" + `different` + "`" + `, ` + "`" + `link` + "`" + `, ` + "`" + `create` + "`" + `, ` + "`" + `retry` + "`" + `, ` + "`" + `withdraw` + "`" + ` or ` + "`" + `ignore` + "`" + `."
   name: String!
   "What it does and what it writes where."
   effect: String!
@@ -964,6 +966,8 @@ enum CaseKind {
   STUCK
   "Events of a vendor that never arrived."
   GAP
+  "A change asked of a field's owner that it has not confirmed in time."
+  UNCONFIRMED
   "A document that the flows cannot go on with: overpaid, oversold, edited after it was invoiced."
   FLOW
 }
@@ -1511,6 +1515,10 @@ type CreditNote implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this credit note."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "How far a credit note has come."
@@ -1633,6 +1641,11 @@ input UpdateCreditNoteInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of a credit note."
@@ -1803,6 +1816,10 @@ type Customer implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this customer. Decided cases are found with ` + "`" + `cases(filter: {entityId: …, status: RESOLVED})` + "`" + `."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "Business or person."
@@ -2103,6 +2120,11 @@ input UpdateCustomerInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "What to archive."
@@ -2449,6 +2471,10 @@ interface Entity implements Node {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about it."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "Kinds of canonical objects."
@@ -2740,6 +2766,10 @@ type Invoice implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this invoice."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "How far an invoice has come."
@@ -2848,6 +2878,11 @@ input UpdateInvoiceInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of an invoice."
@@ -2932,6 +2967,10 @@ type Location implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this location."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "Which locations. All conditions must hold."
@@ -2998,6 +3037,11 @@ input UpdateLocationInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of a location."
@@ -3209,6 +3253,10 @@ type Order implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this order."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "How far an order has come."
@@ -3357,6 +3405,11 @@ input UpdateOrderInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of an order."
@@ -3447,6 +3500,10 @@ type Payment implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this payment."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "Whether a payment counts."
@@ -3555,6 +3612,11 @@ input UpdatePaymentInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of a payment."
@@ -3563,6 +3625,104 @@ type PaymentPayload {
   payment: Payment
   "What was refused, and why."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../schema/pin.graphqls", Input: `extend type Query {
+  "What people have decided about single fields and what owners are asked for, by entity and field."
+  pins("Page size, at most 100." first: Int = 50, "The ` + "`" + `cursor` + "`" + ` of the last one of the page before." after: String): [PinEntry!]! @listSize(assumedSize: 50)
+}
+
+extend type Mutation {
+  "Takes a pin back: the value of the policy counts again."
+  withdrawPin("Which one." input: WithdrawInput!): WithdrawPayload! @requires(role: OPERATOR)
+  "No longer asks the owner of a field for a change; what it has stays."
+  withdrawChange("Which one." input: WithdrawInput!): WithdrawPayload! @requires(role: OPERATOR)
+}
+
+"Asks the owner of a field for a change. It is written to the owner, and counts once the owner shows it."
+input WriteThroughInput {
+  "Why, for the history."
+  reason: String!
+  "Until when the owner is asked; seven days if absent. Then a case opens."
+  expiresAt: Time
+}
+
+"A person's decision to take back."
+input WithdrawInput {
+  "Of which entity."
+  entityId: ID!
+  "About which field."
+  field: String!
+  "Why, for the history."
+  reason: String
+}
+
+"The answer to ` + "`" + `withdrawPin` + "`" + ` and ` + "`" + `withdrawChange` + "`" + `."
+type WithdrawPayload {
+  "The entity as it now is."
+  entity: Entity
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"A person's decision about a field. It counts, over the policy, until the owner of the field says the same or it is withdrawn."
+type Pin {
+  "The field."
+  field: String!
+  "The value that counts."
+  value: JSON
+  "Who decided."
+  actor: String!
+  "Why."
+  reason: String!
+  "Since when."
+  since: Time!
+}
+
+"A change that the owner of a field is asked for. The owner's value counts until it confirms the change."
+type PendingChange {
+  "The field."
+  field: String!
+  "The system that owns it and is asked."
+  system: String!
+  "What it is asked to be."
+  value: JSON
+  "Who asks."
+  actor: String!
+  "Why."
+  reason: String!
+  "Since when."
+  since: Time!
+  "Until when the owner is asked."
+  expiresAt: Time
+  "How far it has come."
+  status: PendingChangeStatus!
+  "The vendor's words, or what it waits for."
+  message: String
+  "Ties together everything one cause led to."
+  correlationId: String
+}
+
+"How far a change has come that an owner is asked for."
+enum PendingChangeStatus {
+  "It is on its way to the owner."
+  PENDING
+  "The owner has refused it; a case is open."
+  REFUSED
+  "It waits, for what the message says."
+  WAITING
+}
+
+"A pin or a change that is asked for, in the list of all."
+type PinEntry {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "Of which entity."
+  entityId: ID!
+  "The pin; null if it is a change that is asked for."
+  pin: Pin
+  "The change that is asked for; null if it is a pin."
+  change: PendingChange
 }
 `, BuiltIn: false},
 	{Name: "../schema/policy.graphqls", Input: `extend type Query {
@@ -3760,6 +3920,10 @@ type Product implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this product."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "Whether something is in use."
@@ -3868,6 +4032,11 @@ input UpdateProductInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of a product."
@@ -3981,6 +4150,10 @@ type Quote implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this quote."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "How far a quote has come."
@@ -4093,6 +4266,11 @@ input UpdateQuoteInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of a quote."
@@ -4434,6 +4612,10 @@ type StockLevel implements Node & Entity {
   projections: [Projection!]! @listSize(assumedSize: 3)
   "What a person must decide about this stock level."
   cases: [Case!]! @listSize(assumedSize: 2)
+  "What people have decided about single fields, over the policy, until their owner confirms it."
+  pins: [Pin!]! @listSize(assumedSize: 1)
+  "Changes that owners of fields are asked for and have not confirmed yet."
+  pendingChanges: [PendingChange!]! @listSize(assumedSize: 1)
 }
 
 "Which stock levels. All conditions must hold."
@@ -4502,6 +4684,11 @@ input UpdateStockLevelInput {
   expectedVersion: Int
   "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
   idempotencyKey: String
+  """
+  Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+  where the policy says so.
+  """
+  writeThrough: WriteThroughInput
 }
 
 "The answer to a mutation of a stock level."
@@ -5745,6 +5932,10 @@ func (ec *executionContext) childFields_CreditNote(ctx context.Context, field gr
 		return ec.fieldContext_CreditNote_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_CreditNote_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_CreditNote_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_CreditNote_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreditNote", field.Name)
 }
@@ -5869,6 +6060,10 @@ func (ec *executionContext) childFields_Customer(ctx context.Context, field grap
 		return ec.fieldContext_Customer_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Customer_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Customer_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Customer_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Customer", field.Name)
 }
@@ -6255,6 +6450,10 @@ func (ec *executionContext) childFields_Invoice(ctx context.Context, field graph
 		return ec.fieldContext_Invoice_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Invoice_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Invoice_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Invoice_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Invoice", field.Name)
 }
@@ -6371,6 +6570,10 @@ func (ec *executionContext) childFields_Location(ctx context.Context, field grap
 		return ec.fieldContext_Location_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Location_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Location_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Location_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Location", field.Name)
 }
@@ -6577,6 +6780,10 @@ func (ec *executionContext) childFields_Order(ctx context.Context, field graphql
 		return ec.fieldContext_Order_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Order_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Order_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Order_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
 }
@@ -6705,6 +6912,10 @@ func (ec *executionContext) childFields_Payment(ctx context.Context, field graph
 		return ec.fieldContext_Payment_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Payment_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Payment_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Payment_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Payment", field.Name)
 }
@@ -6749,6 +6960,62 @@ func (ec *executionContext) childFields_PaymentTerms(ctx context.Context, field 
 		return ec.fieldContext_PaymentTerms_days(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PaymentTerms", field.Name)
+}
+
+func (ec *executionContext) childFields_PendingChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "field":
+		return ec.fieldContext_PendingChange_field(ctx, field)
+	case "system":
+		return ec.fieldContext_PendingChange_system(ctx, field)
+	case "value":
+		return ec.fieldContext_PendingChange_value(ctx, field)
+	case "actor":
+		return ec.fieldContext_PendingChange_actor(ctx, field)
+	case "reason":
+		return ec.fieldContext_PendingChange_reason(ctx, field)
+	case "since":
+		return ec.fieldContext_PendingChange_since(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_PendingChange_expiresAt(ctx, field)
+	case "status":
+		return ec.fieldContext_PendingChange_status(ctx, field)
+	case "message":
+		return ec.fieldContext_PendingChange_message(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_PendingChange_correlationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PendingChange", field.Name)
+}
+
+func (ec *executionContext) childFields_Pin(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "field":
+		return ec.fieldContext_Pin_field(ctx, field)
+	case "value":
+		return ec.fieldContext_Pin_value(ctx, field)
+	case "actor":
+		return ec.fieldContext_Pin_actor(ctx, field)
+	case "reason":
+		return ec.fieldContext_Pin_reason(ctx, field)
+	case "since":
+		return ec.fieldContext_Pin_since(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pin", field.Name)
+}
+
+func (ec *executionContext) childFields_PinEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PinEntry_cursor(ctx, field)
+	case "entityId":
+		return ec.fieldContext_PinEntry_entityId(ctx, field)
+	case "pin":
+		return ec.fieldContext_PinEntry_pin(ctx, field)
+	case "change":
+		return ec.fieldContext_PinEntry_change(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PinEntry", field.Name)
 }
 
 func (ec *executionContext) childFields_Policy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6865,6 +7132,10 @@ func (ec *executionContext) childFields_Product(ctx context.Context, field graph
 		return ec.fieldContext_Product_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Product_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Product_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Product_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Product", field.Name)
 }
@@ -7039,6 +7310,10 @@ func (ec *executionContext) childFields_Quote(ctx context.Context, field graphql
 		return ec.fieldContext_Quote_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_Quote_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_Quote_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_Quote_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Quote", field.Name)
 }
@@ -7383,6 +7658,10 @@ func (ec *executionContext) childFields_StockLevel(ctx context.Context, field gr
 		return ec.fieldContext_StockLevel_projections(ctx, field)
 	case "cases":
 		return ec.fieldContext_StockLevel_cases(ctx, field)
+	case "pins":
+		return ec.fieldContext_StockLevel_pins(ctx, field)
+	case "pendingChanges":
+		return ec.fieldContext_StockLevel_pendingChanges(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type StockLevel", field.Name)
 }
@@ -7767,6 +8046,16 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_role(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WithdrawPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entity":
+		return ec.fieldContext_WithdrawPayload_entity(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WithdrawPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WithdrawPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_WriteAhead(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

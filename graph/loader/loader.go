@@ -45,6 +45,7 @@ type Loaders struct {
 	Records     *dataloader.Loader[string, []*store.Record] // by entity
 	RecordsByID *dataloader.Loader[Record, *store.Record]   // nil if there is none
 	Projections *dataloader.Loader[string, []*store.Projection]
+	Pins        *dataloader.Loader[string, []store.Pin]
 	Cases       *dataloader.Loader[string, []store.Case]             // open ones, by entity
 	CasesByID   *dataloader.Loader[string, *store.Case]              // nil if there is none
 	CaseEvents  *dataloader.Loader[string, []store.CaseEvent]        // by case
@@ -160,6 +161,9 @@ func New(db store.DB) *Loaders {
 				}
 				return m, err
 			})
+	})
+	l.Pins = one(func(ctx context.Context, ids []string) (map[string][]store.Pin, error) {
+		return group(ctx, db, ids, store.PinsOf, func(p store.Pin) string { return p.EntityID })
 	})
 	l.Projections = one(func(ctx context.Context, ids []string) (map[string][]*store.Projection, error) {
 		return group(ctx, db, ids, store.ProjectionsOf, func(p *store.Projection) string { return p.EntityID })
@@ -345,6 +349,7 @@ func (l *Loaders) Forget() {
 	l.Records.ClearAll()
 	l.RecordsByID.ClearAll()
 	l.Projections.ClearAll()
+	l.Pins.ClearAll()
 	l.Cases.ClearAll()
 	l.CasesByID.ClearAll()
 	l.CaseEvents.ClearAll()

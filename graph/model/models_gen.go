@@ -487,7 +487,7 @@ type CaseHolds struct {
 
 // An answer that a case can be given.
 type CaseOption struct {
-	// Pass it as `choice`: `accept`, `keep_ours`, `pin`, `edit`, `same`, `different`, `link`, `create`, `retry` or `ignore`.
+	// Pass it as `choice`: `accept`, `keep_ours`, `pin`, `edit`, `same`, `different`, `link`, `create`, `retry`, `withdraw` or `ignore`.
 	Name string `json:"name"`
 	// What it does and what it writes where.
 	Effect string `json:"effect"`
@@ -2061,6 +2061,56 @@ type PaymentTermsInput struct {
 	Days int `json:"days"`
 }
 
+// A change that the owner of a field is asked for. The owner's value counts until it confirms the change.
+type PendingChange struct {
+	// The field.
+	Field string `json:"field"`
+	// The system that owns it and is asked.
+	System string `json:"system"`
+	// What it is asked to be.
+	Value json.RawMessage `json:"value,omitempty,omitzero"`
+	// Who asks.
+	Actor string `json:"actor"`
+	// Why.
+	Reason string `json:"reason"`
+	// Since when.
+	Since time.Time `json:"since"`
+	// Until when the owner is asked.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty,omitzero"`
+	// How far it has come.
+	Status PendingChangeStatus `json:"status"`
+	// The vendor's words, or what it waits for.
+	Message *string `json:"message,omitempty,omitzero"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+}
+
+// A person's decision about a field. It counts, over the policy, until the owner of the field says the same or it is withdrawn.
+type Pin struct {
+	// The field.
+	Field string `json:"field"`
+	// The value that counts.
+	Value json.RawMessage `json:"value,omitempty,omitzero"`
+	// Who decided.
+	Actor string `json:"actor"`
+	// Why.
+	Reason string `json:"reason"`
+	// Since when.
+	Since time.Time `json:"since"`
+}
+
+// A pin or a change that is asked for, in the list of all.
+type PinEntry struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// Of which entity.
+	EntityID string `json:"entityId"`
+	// The pin; null if it is a change that is asked for.
+	Pin *Pin `json:"pin,omitempty,omitzero"`
+	// The change that is asked for; null if it is a pin.
+	Change *PendingChange `json:"change,omitempty,omitzero"`
+}
+
 // The business's published decision: which system owns each field at each stage, and what happens to others' edits.
 type Policy struct {
 	// Counts up from 1.
@@ -3250,6 +3300,9 @@ type UpdateCreditNoteInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3262,6 +3315,9 @@ type UpdateCustomerInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // The answer to `updateCustomer`.
@@ -3282,6 +3338,9 @@ type UpdateInvoiceInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3294,6 +3353,9 @@ type UpdateLocationInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3306,6 +3368,9 @@ type UpdateOrderInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3318,6 +3383,9 @@ type UpdatePaymentInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3330,6 +3398,9 @@ type UpdateProductInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3342,6 +3413,9 @@ type UpdateQuoteInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // What to change.
@@ -3354,6 +3428,9 @@ type UpdateStockLevelInput struct {
 	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
 	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+	// Ask the owners of fields that belong to other systems for the change, instead of being refused: for operators, and for editors
+	// where the policy says so.
+	WriteThrough graphql.Omittable[*WriteThroughInput] `json:"writeThrough,omitempty,omitzero"`
 }
 
 // Why a mutation was refused, wholly or for one field.
@@ -3382,6 +3459,24 @@ type Viewer struct {
 	Role Role `json:"role"`
 }
 
+// A person's decision to take back.
+type WithdrawInput struct {
+	// Of which entity.
+	EntityID string `json:"entityId"`
+	// About which field.
+	Field string `json:"field"`
+	// Why, for the history.
+	Reason graphql.Omittable[*string] `json:"reason,omitempty,omitzero"`
+}
+
+// The answer to `withdrawPin` and `withdrawChange`.
+type WithdrawPayload struct {
+	// The entity as it now is.
+	Entity Entity `json:"entity,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A write to a vendor that would follow.
 type WriteAhead struct {
 	// The system.
@@ -3398,6 +3493,14 @@ type WriteAhead struct {
 	ExternalID *string `json:"externalId,omitempty,omitzero"`
 	// What would be set, by field.
 	Values json.RawMessage `json:"values"`
+}
+
+// Asks the owner of a field for a change. It is written to the owner, and counts once the owner shows it.
+type WriteThroughInput struct {
+	// Why, for the history.
+	Reason string `json:"reason"`
+	// Until when the owner is asked; seven days if absent. Then a case opens.
+	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty,omitzero"`
 }
 
 // When a document counts in a business activity statement.
@@ -3482,6 +3585,8 @@ const (
 	CaseKindStuck CaseKind = "STUCK"
 	// Events of a vendor that never arrived.
 	CaseKindGap CaseKind = "GAP"
+	// A change asked of a field's owner that it has not confirmed in time.
+	CaseKindUnconfirmed CaseKind = "UNCONFIRMED"
 	// A document that the flows cannot go on with: overpaid, oversold, edited after it was invoiced.
 	CaseKindFlow CaseKind = "FLOW"
 )
@@ -3497,12 +3602,13 @@ var AllCaseKind = []CaseKind{
 	CaseKindMassChange,
 	CaseKindStuck,
 	CaseKindGap,
+	CaseKindUnconfirmed,
 	CaseKindFlow,
 }
 
 func (e CaseKind) IsValid() bool {
 	switch e {
-	case CaseKindConflict, CaseKindPossibleDuplicate, CaseKindRefused, CaseKindInvalidData, CaseKindUnlinked, CaseKindNeedsReauth, CaseKindDrift, CaseKindMassChange, CaseKindStuck, CaseKindGap, CaseKindFlow:
+	case CaseKindConflict, CaseKindPossibleDuplicate, CaseKindRefused, CaseKindInvalidData, CaseKindUnlinked, CaseKindNeedsReauth, CaseKindDrift, CaseKindMassChange, CaseKindStuck, CaseKindGap, CaseKindUnconfirmed, CaseKindFlow:
 		return true
 	}
 	return false
@@ -5168,6 +5274,67 @@ func (e *PaymentTermsBasis) UnmarshalJSON(b []byte) error {
 }
 
 func (e PaymentTermsBasis) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a change has come that an owner is asked for.
+type PendingChangeStatus string
+
+const (
+	// It is on its way to the owner.
+	PendingChangeStatusPending PendingChangeStatus = "PENDING"
+	// The owner has refused it; a case is open.
+	PendingChangeStatusRefused PendingChangeStatus = "REFUSED"
+	// It waits, for what the message says.
+	PendingChangeStatusWaiting PendingChangeStatus = "WAITING"
+)
+
+var AllPendingChangeStatus = []PendingChangeStatus{
+	PendingChangeStatusPending,
+	PendingChangeStatusRefused,
+	PendingChangeStatusWaiting,
+}
+
+func (e PendingChangeStatus) IsValid() bool {
+	switch e {
+	case PendingChangeStatusPending, PendingChangeStatusRefused, PendingChangeStatusWaiting:
+		return true
+	}
+	return false
+}
+
+func (e PendingChangeStatus) String() string {
+	return string(e)
+}
+
+func (e *PendingChangeStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PendingChangeStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PendingChangeStatus", str)
+	}
+	return nil
+}
+
+func (e PendingChangeStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PendingChangeStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PendingChangeStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

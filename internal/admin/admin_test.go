@@ -262,3 +262,20 @@ func TestMerge(t *testing.T) {
 		t.Errorf("one id: %v", err)
 	}
 }
+
+// What people have decided about single fields is listed and taken back at the command line.
+func TestPin(t *testing.T) {
+	t.Parallel()
+	a, out := setup(t)
+	res, err := a.Engine.Applier().Edit(t.Context(), change.Edit{System: "crm", Kind: domain.KindCustomer, Fields: domain.Values{"legalName": domain.TextValue("First"), "phone": domain.TextValue("+61390000001")},
+		Cause: change.Cause{Actor: "test"}})
+	must(t, err)
+	must(t, a.Pin(t.Context(), []string{"list"}))
+	contains(t, out, res.EntityID, "phone", "in force")
+	must(t, a.Pin(t.Context(), []string{"withdraw", "--reason", "a mistake", res.EntityID, "phone"}))
+	contains(t, out, "phone of "+res.EntityID+" is withdrawn")
+	if err := a.Pin(t.Context(), []string{"withdraw", res.EntityID, "phone"}); domain.CodeOf(err) != domain.NotFound {
+		t.Errorf("withdrawing again: %v", err)
+	}
+	must(t, a.Pin(t.Context(), []string{"list", res.EntityID}))
+}
