@@ -234,9 +234,23 @@ func (a *Applier) within(ctx context.Context, tx pgx.Tx, cause Cause, f func(r *
 		}
 	}
 	if len(r.wakes) > 0 {
-		return a.queue.Wake(ctx, tx, r.wakes)
+		return a.queue.Wake(ctx, tx, once(r.wakes))
 	}
 	return nil
+}
+
+// once leaves out what is woken twice: an entity may have been settled several times.
+func once(wakes []Wake) (ws []Wake) {
+	seen := make(map[Wake]bool, len(wakes))
+	for _, w := range wakes {
+		key := w
+		key.Lane = ""
+		if !seen[key] {
+			seen[key] = true
+			ws = append(ws, w)
+		}
+	}
+	return ws
 }
 
 func (r *run) flush() error {

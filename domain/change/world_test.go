@@ -119,6 +119,11 @@ type bell struct {
 func (b *bell) Wake(_ context.Context, _ pgx.Tx, wakes []change.Wake) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for i, w := range wakes {
+		if slices.ContainsFunc(wakes[:i], func(x change.Wake) bool { return x.System == w.System && x.EntityID == w.EntityID && x.Kind == w.Kind }) {
+			return fmt.Errorf("%s of %s is woken twice at once, which River refuses", w.System, w.EntityID)
+		}
+	}
 	b.wakes = append(b.wakes, wakes...)
 	return nil
 }
