@@ -284,6 +284,25 @@ func TestSteps(t *testing.T) {
 	if got.text("invoice", "creditNotes", 0, "id") != credit || got.text("invoice", "creditNotes", 0, "allocations", 0, "amount") != "60.50" {
 		t.Errorf("what is set off against the invoice: %v", got.Data)
 	}
+	// A payment pays what it is said to pay and leaves the rest on the customer's account; a refund pays a credit note.
+	r = f.mutate("allocatePayment", object{"id": f.make("Payment", object{"amount": money("70"), "date": "2026-01-01"}), "allocations": []object{{"invoice": authorised, "amount": "49.50"}, {"amount": "20.50"}}})
+	if len(r.list("allocatePayment", "userErrors")) > 0 {
+		t.Errorf("a payment is allocated: %v", r.Data)
+	}
+	r = f.mutate("refundCreditNote", object{"id": credit, "amount": money("49.50"), "date": "2026-01-02"})
+	if len(r.list("refundCreditNote", "userErrors")) > 0 {
+		t.Errorf("a refund: %v", r.Data)
+	}
+	got = f.ask(store.RoleReader, `{ payments { nodes { direction customer { id } allocations { amount invoice { id } creditNote { id } } } } }`, nil)
+	if got.text("payments", "nodes", 0, "direction") != "REFUNDED" || got.text("payments", "nodes", 0, "customer", "id") != customer || got.text("payments", "nodes", 0, "allocations", 0, "creditNote", "id") != credit {
+		t.Errorf("the refund is %v", got.Data)
+	}
+	if as := got.list("payments", "nodes", 1, "allocations"); len(as) != 2 {
+		t.Errorf("the payment pays %v", as)
+	}
+	if r := f.mutate("refundCreditNote", object{"id": authorised, "amount": money("1"), "date": "2026-01-02"}); r.text("refundCreditNote", "userErrors", 0, "code") != "NOT_FOUND" {
+		t.Errorf("a refund of an invoice: %v", r.Data)
+	}
 	for what, c := range map[string]struct {
 		mutation string
 		values   object

@@ -3,6 +3,9 @@ package graph
 import (
 	"context"
 
+	"github.com/99designs/gqlgen/graphql"
+
+	"datum/domain"
 	"datum/graph/gen"
 	"datum/graph/model"
 )
@@ -32,6 +35,27 @@ func (r *mutationResolver) UpdatePayment(ctx context.Context, input model.Update
 
 func (r *mutationResolver) VoidPayment(ctx context.Context, input model.StepInput) (*model.PaymentPayload, error) {
 	return paymentPayload(step[*model.Payment](ctx, r.Resolver, input, "stage", string(model.PaymentStageVoided)))
+}
+
+func (r *mutationResolver) AllocatePayment(ctx context.Context, input model.AllocatePaymentInput) (*model.PaymentPayload, error) {
+	set := model.PaymentInput{Allocations: graphql.OmittableOf(input.Allocations)}
+	return paymentPayload(update[*model.Payment](ctx, r.Resolver, input.ID, set, input.ExpectedVersion, input.IdempotencyKey, nil))
+}
+
+func (r *mutationResolver) RefundCreditNote(ctx context.Context, input model.RefundCreditNoteInput) (*model.PaymentPayload, error) {
+	note, err := now[*model.CreditNote](ctx, r.Resolver, input.ID)
+	if err == nil && note == nil {
+		err = domain.Errorf(domain.NotFound, "there is no credit note %s", input.ID)
+	}
+	if err != nil {
+		ues, err := userErrors(err)
+		return paymentPayload(nil, ues, err)
+	}
+	given := model.PaymentDirectionRefunded
+	paid := []*model.AllocationInput{{CreditNote: graphql.OmittableOf(&input.ID), Amount: input.Amount.Amount}}
+	set := model.PaymentInput{Direction: graphql.OmittableOf(&given), Customer: graphql.OmittableOf(&note.CustomerID), Amount: graphql.OmittableOf(input.Amount),
+		Date: graphql.OmittableOf(&input.Date), Method: input.Method, Account: input.Account, Allocations: graphql.OmittableOf(paid)}
+	return paymentPayload(create[*model.Payment](ctx, r.Resolver, set, input.IdempotencyKey))
 }
 
 func paymentPayload(e *model.Payment, ues []*model.UserError, err error) (*model.PaymentPayload, error) {

@@ -27,7 +27,7 @@ func BenchmarkOrderToInvoice(b *testing.B) {
 	r.quiet(20 * time.Second)
 	invoices := func() int { return r.xero.Stats().WriteCalls["PUT /api.xro/2.0/Invoices"] }
 	var took spread
-	for i := range b.N {
+	for i := range b.N + 1 {
 		before, began := invoices(), time.Now()
 		r.enter(domain.KindOrder, "", fields("number", fmt.Sprint("#", i), "customer", customer, "orderDate", "2026-03-02", "stage", "CONFIRMED", "paymentStatus", "PAID",
 			"lines", `[{"description":"Kettle","quantity":"1","unitPrice":"89.95","taxCode":"GST"}]`))
@@ -37,7 +37,11 @@ func BenchmarkOrderToInvoice(b *testing.B) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		took = append(took, time.Since(began))
+		if i > 0 {
+			took = append(took, time.Since(began))
+		} else { // Datum has just begun: it reads the organisation's tax rates, and Postgres has no plans yet
+			b.ReportMetric(float64(time.Since(began).Milliseconds()), "first-ms")
+		}
 		r.quiet(20 * time.Second)
 	}
 	took.report(b)
@@ -45,7 +49,8 @@ func BenchmarkOrderToInvoice(b *testing.B) {
 
 // BenchmarkMonthEnd: a burst of paid orders against Xero's own 60 calls a minute, from the first order until the last payment is
 // booked, beside the time that the limit alone allows for so many full batches of 50. It takes minutes, so it runs with
-// DATUM_DRILL=1 only; DATUM_ORDERS is how many, 5,000 by default.
+// DATUM_DRILL=1 only; DATUM_ORDERS is how many, 5,000 by default. DATUM_SCALE=5 is a model of it to the scale of 1 to 5: a fifth of
+// the orders against a fifth of the calls a minute, which takes as long by the limit and a fifth of the machine.
 func BenchmarkMonthEnd(b *testing.B) {
 	if os.Getenv("DATUM_DRILL") == "" {
 		b.Skip("set DATUM_DRILL=1: 5,000 orders at 60 calls a minute take minutes")
@@ -55,17 +60,25 @@ func BenchmarkMonthEnd(b *testing.B) {
 		_, err := fmt.Sscan(n, &orders)
 		must(b, err)
 	}
+	minute := 60
+	if n := os.Getenv("DATUM_SCALE"); n != "" {
+		var scale int
+		_, err := fmt.Sscan(n, &scale)
+		must(b, err)
+		orders, minute = orders/scale, minute/scale
+	}
 	r := newRig(b, selling, func(c *rigConfig) {
 		c.poll, c.noHooks = time.Hour, true
-		c.xero.Limits = xerosim.Limits{Minute: 60, Day: -1, AppMinute: -1, Concurrent: 5}
-		c.settings["accounting"]["limit.minute"] = "60"
+		c.xero.Limits = xerosim.Limits{Minute: minute, Day: -1, AppMinute: -1, Concurrent: 5}
+		c.settings["accounting"]["limit.minute"] = fmt.Sprint(minute)
 	})
-	r.quiet(90 * time.Second)
+	r.quiet(10 * time.Minute)
 	var customers []string
 	for i := range 100 {
 		customers = append(customers, r.enter(domain.KindCustomer, "", fields("legalName", fmt.Sprintf("Customer %d", i), "email", fmt.Sprintf("c%d@example.com", i))))
 	}
-	r.quiet(90 * time.Second)
+	r.quiet(10 * time.Minute)
+	time.Sleep(time.Minute) // the month's last minute is a quiet one: the limit is not used
 	b.ResetTimer()
 	for range b.N {
 		began, calls := time.Now(), r.xero.Stats().Requests
@@ -83,7 +96,7 @@ func BenchmarkMonthEnd(b *testing.B) {
 		})
 		took := time.Since(began)
 		full := 2 * math.Ceil(float64(orders)/50) // invoices and payments
-		allowed := time.Duration(math.Max(0, full-60)) * time.Second
+		allowed := time.Duration(math.Max(0, full-float64(minute)) * float64(time.Minute) / float64(minute))
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(took.Seconds(), "s")
 		b.ReportMetric(entered.Seconds(), "s-entering")

@@ -4105,6 +4105,11 @@ func (ec *executionContext) marshalNMoney2ᚖdatumᚋgraphᚋmodelᚐMoney(ctx c
 	return ec._Money(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNMoneyInput2ᚖdatumᚋgraphᚋmodelᚐMoneyInput(ctx context.Context, v any) (*model.MoneyInput, error) {
+	res, err := ec.unmarshalInputMoneyInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNPaymentTermsBasis2datumᚋgraphᚋmodelᚐPaymentTermsBasis(ctx context.Context, v any) (model.PaymentTermsBasis, error) {
 	var res model.PaymentTermsBasis
 	err := res.UnmarshalGQL(v)

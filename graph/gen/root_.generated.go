@@ -88,6 +88,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddressInput", ec.unmarshalInputAddressInput),
 			graphql.NewInputUnmarshaler("AllocateCreditNoteInput", ec.unmarshalInputAllocateCreditNoteInput),
+			graphql.NewInputUnmarshaler("AllocatePaymentInput", ec.unmarshalInputAllocatePaymentInput),
 			graphql.NewInputUnmarshaler("AllocationInput", ec.unmarshalInputAllocationInput),
 			graphql.NewInputUnmarshaler("ApplyAlertsInput", ec.unmarshalInputApplyAlertsInput),
 			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
@@ -133,6 +134,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("QuoteFilter", ec.unmarshalInputQuoteFilter),
 			graphql.NewInputUnmarshaler("QuoteInput", ec.unmarshalInputQuoteInput),
 			graphql.NewInputUnmarshaler("RecordedWriteFilter", ec.unmarshalInputRecordedWriteFilter),
+			graphql.NewInputUnmarshaler("RefundCreditNoteInput", ec.unmarshalInputRefundCreditNoteInput),
 			graphql.NewInputUnmarshaler("RejectWriteInput", ec.unmarshalInputRejectWriteInput),
 			graphql.NewInputUnmarshaler("RememberInput", ec.unmarshalInputRememberInput),
 			graphql.NewInputUnmarshaler("RemoveCaseRuleInput", ec.unmarshalInputRemoveCaseRuleInput),
@@ -3443,6 +3445,10 @@ extend type Mutation {
   updatePayment("What to change." input: UpdatePaymentInput!): PaymentPayload! @requires(role: EDITOR)
   "Voids a payment: what it paid is owed again."
   voidPayment("Which payment." input: StepInput!): PaymentPayload! @requires(role: EDITOR)
+  "Says what a payment pays: sets its allocations, by the rules of ` + "`" + `updateCustomer` + "`" + `."
+  allocatePayment("Which payment pays what." input: AllocatePaymentInput!): PaymentPayload! @requires(role: EDITOR)
+  "Gives back money for a credit note: creates the payment of it, by the rules of ` + "`" + `createCustomer` + "`" + `."
+  refundCreditNote("What is given back." input: RefundCreditNoteInput!): PaymentPayload! @requires(role: EDITOR)
 }
 
 "Money received from a customer, or given back."
@@ -3592,6 +3598,34 @@ input PaymentInput {
   origin: ID
   "The business's own fields; replaces them all."
   customFields: [CustomFieldInput!]
+}
+
+"How much of a payment pays what."
+input AllocatePaymentInput {
+  "The payment."
+  id: ID!
+  "All its allocations; replaces the list."
+  allocations: [AllocationInput!]!
+  "Refuse with STALE unless this is its version."
+  expectedVersion: Int
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
+}
+
+"What is given back for a credit note, and how."
+input RefundCreditNoteInput {
+  "The credit note."
+  id: ID!
+  "How much is given back."
+  amount: MoneyInput!
+  "When."
+  date: Date!
+  "How: card, bank transfer, cash, ..."
+  method: String
+  "Code of the bank account that it is paid out of; the accounting system's usual one if absent."
+  account: String
+  "Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least."
+  idempotencyKey: String
 }
 
 "What to create."

@@ -117,6 +117,18 @@ type AllocateCreditNoteInput struct {
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
 }
 
+// How much of a payment pays what.
+type AllocatePaymentInput struct {
+	// The payment.
+	ID string `json:"id"`
+	// All its allocations; replaces the list.
+	Allocations []*AllocationInput `json:"allocations"`
+	// Refuse with STALE unless this is its version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
+}
+
 // A part of a payment or credit note that pays a document, in its currency; with neither, what stands on the customer's account.
 type Allocation struct {
 	// How much.
@@ -2613,6 +2625,22 @@ type RecordedWriteFilter struct {
 	EntityID graphql.Omittable[*string] `json:"entityId,omitempty,omitzero"`
 	// Only with these statuses; those that wait if absent.
 	Statuses graphql.Omittable[[]RecordedWriteStatus] `json:"statuses,omitempty,omitzero"`
+}
+
+// What is given back for a credit note, and how.
+type RefundCreditNoteInput struct {
+	// The credit note.
+	ID string `json:"id"`
+	// How much is given back.
+	Amount *MoneyInput `json:"amount"`
+	// When.
+	Date string `json:"date"`
+	// How: card, bank transfer, cash, ...
+	Method graphql.Omittable[*string] `json:"method,omitempty,omitzero"`
+	// Code of the bank account that it is paid out of; the accounting system's usual one if absent.
+	Account graphql.Omittable[*string] `json:"account,omitempty,omitzero"`
+	// Makes a retry safe: the same key and input answer as the first time did. Kept for 24 hours at least.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty,omitzero"`
 }
 
 // Which recorded write is rejected.
