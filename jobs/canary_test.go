@@ -54,7 +54,7 @@ func TestCanary(t *testing.T) {
 	remember()
 	person := func(n int) map[string]any {
 		return map[string]any{"firstname": "Wilhelmina", "lastname": fmt.Sprint("Zyzzogeton", strings.Repeat("a", n)), "email": fmt.Sprintf("wzyzz%d@canarybird.example", n), "phone": fmt.Sprintf("(03) 5550 97%02d", n),
-			"address": "17 Quetzalcoatl St", "city": "Melbourne", "state": "VIC", "zip": "3000"}
+			"address": fmt.Sprintf("%d Quetzalcoatl St", 17+20*n), "city": "Melbourne", "state": "VIC", "zip": "3000"}
 	}
 	put := func(s interface {
 		Put(typ, id string, properties map[string]any) (any, error)
