@@ -96,6 +96,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum mapping VENDOR                  which vendor field is which canonical field
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
+  datum match [--kind Product] [--dry-run]   ask about the duplicates in the database
   datum sim cin7core|hubspot|myob|shopify|xero [--addr host:port] [--webhook URL]   a simulated vendor by itself
   datum version
 
@@ -490,7 +491,10 @@ func (c *command) match() error {
 	if err != nil {
 		return err
 	}
-	return admin.MatchCSV(c.ctx, o, c.out, c.errs)
+	if len(o.CSV) > 0 {
+		return admin.MatchCSV(c.ctx, o, c.out, c.errs)
+	}
+	return c.admin(func(a *admin.Admin) error { return a.Match(c.ctx, o) })
 }
 
 func (c *command) mapping() error { return admin.Mapping(c.out, all.Vendors(), c.args) }

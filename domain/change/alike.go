@@ -34,10 +34,15 @@ func (r *run) alike(cur *store.Record, entityID string) ([]candidate, error) {
 		return nil, err
 	}
 	ask := pol.Kind(cur.Kind).Match.Ask
-	if ask == 0 || cur.Deleted || !match.Fuzzy(cur.Kind) {
+	if ask == 0 || cur.Deleted {
 		return nil, nil
 	}
-	recs, err := store.Alike(r.ctx, r.tx, cur.Kind, texts(match.Blocks(cur.Kind, cur.Values)), entityID)
+	return r.among(cur, entityID, texts(match.Blocks(cur.Kind, cur.Values)), ask)
+}
+
+// among compares the record with those that are found by one of the keys.
+func (r *run) among(cur *store.Record, entityID string, keys []string, ask float64) ([]candidate, error) {
+	recs, err := store.Alike(r.ctx, r.tx, cur.Kind, keys, entityID)
 	if err != nil {
 		return nil, err
 	}

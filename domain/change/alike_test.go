@@ -8,6 +8,7 @@ import (
 
 	"datum/domain"
 	"datum/domain/change"
+	"datum/domain/match"
 	"datum/domain/ownership"
 	"datum/domain/store"
 )
@@ -132,4 +133,52 @@ func TestAlikeDoesNotDependOnOrder(t *testing.T) {
 			rt.Errorf("%v or %v", want, got)
 		}
 	})
+}
+
+// The whole database: pairs are found once, cases opened for them unless they are decided, and nothing on a dry run.
+func TestDuplicatesOfTheWholeDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(ownership.DefaultSource(), "match: {ask: 0.8}", "match: {}", 1))
+	a := w.see(crm, "h1", values("legalName", "Harbour Freight Pty Ltd", "phone", "+61295550101")).EntityID
+	b := w.see(accounting, "x1", values("legalName", "Harbor Freight", "phone", "+61295550101")).EntityID
+	w.see(crm, "h2", values("legalName", "Pyrmont Storage Pty Ltd", "phone", "+61295550102"))
+	w.none(store.CaseDuplicate)
+	_, err := w.pool.Exec(ctx, `DELETE FROM match_keys WHERE key LIKE '~%'`) // as a version before this one left them
+	w.ok(err)
+	scan := func(dry bool) (pairs [][2]string, records int) {
+		t.Helper()
+		w.ok(w.a.Duplicates(ctx, change.Scan{Kind: customer, Dry: dry, Cause: w.cause(ops, change.FromCase),
+			Found: func(x, y string, v match.Verdict) error {
+				if v.Score < 0.8 || len(v.Reasons) == 0 {
+					t.Errorf("%s and %s: %+v", x, y, v)
+				}
+				pairs = append(pairs, [2]string{x, y})
+				return nil
+			},
+			Progress: func(n, _ int) { records = n }}))
+		return pairs, records
+	}
+	if pairs, n := scan(true); len(pairs) != 1 || pairs[0] != [2]string{a, b} || n != 3 {
+		t.Errorf("dry: %v of %d records", pairs, n)
+	}
+	w.none(store.CaseDuplicate)
+	if pairs, _ := scan(false); len(pairs) != 1 {
+		t.Errorf("found %v", pairs)
+	}
+	c := w.one(store.CaseDuplicate)
+	if c.EntityID != b || c.OtherID != a {
+		t.Errorf("case %+v", c)
+	}
+	w.isAt(b, crm, store.Parked)
+	if pairs, _ := scan(false); len(pairs) != 0 {
+		t.Errorf("asked twice: %v", pairs)
+	}
+	w.decide(c.ID, change.ChoiceDifferent)
+	if pairs, _ := scan(false); len(pairs) != 0 {
+		t.Errorf("asked again: %v", pairs)
+	}
+	w.none(store.CaseDuplicate)
+	if err := w.a.Duplicates(ctx, change.Scan{Kind: domain.KindLocation}); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("locations: %v", err)
+	}
 }

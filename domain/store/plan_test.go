@@ -86,6 +86,9 @@ func TestWritePathDoesNotGrow(t *testing.T) {
 	if err != nil || len(alike) != 20 { // of a block no more than 20, and the one in area 7
 		t.Errorf("Alike: %d, %v", len(alike), err)
 	}
+	if rs, err := store.LinkedAfter(ctx, db, domain.KindCustomer, "crm", "5", 50); err != nil || len(rs) != 50 || rs[0].ExternalID != "50" {
+		t.Errorf("LinkedAfter: %d, %v", len(rs), err)
+	}
 	if merged, err := store.MergedHere(ctx, db, "crm", domain.KindCustomer, "1"); err != nil || len(merged) != 0 {
 		t.Errorf("MergedHere: %v, %v", merged, err)
 	}

@@ -324,6 +324,17 @@ func Alike(ctx context.Context, db DB, kind domain.Kind, blocks []string, entity
 	return pgx.CollectRows(rows, scanRecord)
 }
 
+// LinkedAfter returns the next live records of a kind that belong to an entity, in the order of system and id.
+func LinkedAfter(ctx context.Context, db DB, kind domain.Kind, system, externalID string, limit int) ([]*Record, error) {
+	rows, err := db.Query(ctx, `-- name: LinkedAfter
+		SELECT `+recordColumns+` FROM records WHERE kind = $1 AND (system, kind, external_id) > ($2, $1, $3) AND entity_id IS NOT NULL AND NOT deleted
+		ORDER BY system, kind, external_id LIMIT $4`, kind, system, externalID, limit)
+	if err != nil {
+		return nil, fmt.Errorf("store.LinkedAfter: %w", err)
+	}
+	return pgx.CollectRows(rows, scanRecord)
+}
+
 // UnlinkedMatches returns, by system, the live records without an entity that share one of the keys. They are locked.
 func UnlinkedMatches(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []string) ([]*Record, error) {
 	if len(keys) == 0 {

@@ -11,16 +11,20 @@ import (
 	"strconv"
 	"strings"
 
+	"datum/domain"
+	"datum/domain/change"
 	"datum/domain/match"
 )
 
 // MatchOptions are the flags of `datum match`.
 type MatchOptions struct {
-	CSV []string // one or two files
-	ID  string
-	Map string
-	Out string
-	Why bool
+	CSV  []string // one or two files
+	ID   string
+	Map  string
+	Out  string
+	Why  bool
+	Kind string // of the whole database
+	Dry  bool
 	match.Thresholds
 }
 
@@ -33,6 +37,8 @@ func ParseMatch(errs io.Writer, args []string) (MatchOptions, error) {
 	fs.StringVar(&o.ID, "id", "", "the `column` that names the records")
 	fs.StringVar(&o.Map, "map", "", "what columns mean: `column=field,…`; without it, it is guessed")
 	fs.StringVar(&o.Out, "out", "", "write the pairs to this `file` and not to standard output")
+	fs.StringVar(&o.Kind, "kind", string(domain.KindCustomer), "without --csv: the `kind` to look through in the database")
+	fs.BoolVar(&o.Dry, "dry-run", false, "without --csv: write the pairs and open no cases")
 	fs.BoolVar(&o.Why, "reasons", false, "say in a fifth column what speaks for and against each pair")
 	fs.Float64Var(&o.Link, "link", o.Link, "link pairs from this probability")
 	fs.Float64Var(&o.Ask, "ask", o.Ask, "ask about pairs from this probability")
@@ -47,14 +53,44 @@ func ParseMatch(errs io.Writer, args []string) (MatchOptions, error) {
 		return o, invalid("datum match does not know what to do with %q; name files with --csv", fs.Arg(0))
 	case !(o.Ask > 0 && o.Ask <= o.Link && o.Link < 1):
 		return o, invalid("--ask and --link are probabilities between 0 and 1, and --ask is not above --link")
-	case len(o.CSV) == 0:
-		return o, invalid("name the file to look through with --csv")
+	case len(o.CSV) == 0 && (o.ID != "" || o.Map != ""):
+		return o, invalid("--id and --map are for files: name one with --csv")
+	case len(o.CSV) > 0 && (o.Dry || o.Kind != string(domain.KindCustomer)):
+		return o, invalid("--kind and --dry-run are for the database, not for files")
 	case len(o.CSV) > 2:
 		return o, invalid("--csv can be given twice at most")
-	case o.ID == "":
+	case len(o.CSV) > 0 && o.ID == "":
 		return o, invalid("say with --id which column names the records")
 	}
 	return o, nil
+}
+
+// Match looks for duplicates in the whole database, opens cases for them and writes the pairs.
+func (a *Admin) Match(ctx context.Context, o MatchOptions) error {
+	kind := domain.Kind(o.Kind)
+	if _, ok := kind.Info(); !ok {
+		return invalid("there is no kind %q", o.Kind)
+	}
+	out := a.Out
+	if o.Out != "" {
+		f, err := os.Create(o.Out)
+		if err != nil {
+			return invalid("cannot write %s: %w", o.Out, err)
+		}
+		defer func() { _ = f.Close() }()
+		out = f
+	}
+	w := csv.NewWriter(out)
+	_ = w.Write([]string{"id_a", "id_b", "score", "decision", "reasons"})
+	c := cause()
+	return a.Engine.Applier().Duplicates(ctx, change.Scan{Kind: kind, Dry: o.Dry, Cause: c,
+		Found: func(x, y string, v match.Verdict) error {
+			return w.Write([]string{x, y, strconv.FormatFloat(v.Score, 'f', 4, 64), string(match.Ask), strings.Join(v.Reasons, "; ")})
+		},
+		Progress: func(records, pairs int) {
+			w.Flush()
+			fmt.Fprintf(a.Err, "%d records looked at, %d pairs to ask about\n", records, pairs)
+		}})
 }
 
 // MatchCSV finds the records in CSV files that are one, without a database.

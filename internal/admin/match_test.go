@@ -37,7 +37,8 @@ func TestMatchCSV(t *testing.T) {
 		t.Errorf("said %q", errs.String())
 	}
 	for args, want := range map[string]string{
-		"":                             "--csv",
+		"--csv x.csv --id a --dry-run": "--dry-run",
+		"--id a":                       "--csv",
 		"--csv x.csv":                  "--id",
 		"--csv x.csv --id a --ask 0.9": "probabilities",
 		"--csv x --csv y --csv z":      "twice",
