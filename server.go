@@ -113,6 +113,8 @@ type command struct {
 	flags  *flag.FlagSet
 	cfg    config.Config
 	log    *slog.Logger
+
+	stuckAfter int // failed tries of a write before a person is told; 0 is the default
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(string) string) error {
@@ -207,7 +209,7 @@ func (c *command) open(work bool, database func(context.Context, *pgdev.Cluster)
 	a.closers = append(a.closers, a.pool.Close)
 	a.hub = feed.NewHub(a.pool, c.log, 0)
 	a.engine, err = jobs.New(jobs.Config{Pool: a.pool, Sealer: a.vault, Vendors: all.Vendors(), Log: c.log, Ring: a.hub.Ring,
-		Poll: c.cfg.PollInterval, Sweep: c.cfg.SweepInterval,
+		Poll: c.cfg.PollInterval, Sweep: c.cfg.SweepInterval, StuckAfter: c.stuckAfter,
 		Alerts: notify.Config{Private: c.cfg.AlertPrivate}, WebhookURL: func(s string) string { return c.cfg.PublicURL + "/webhooks/" + s }}, work)
 	return a, err
 }
@@ -528,6 +530,7 @@ func (c *command) demo() error {
 	if c.getenv("DATUM_POLL_INTERVAL") == "" {
 		c.cfg.PollInterval = 20 * time.Second // a lost webhook is made up for while somebody watches
 	}
+	c.stuckAfter = 3
 	// Warnings about faults that the demo makes on purpose would only hide what it shows.
 	c.log = telemetry.NewLogger(c.errs, telemetry.Options{Level: max(c.cfg.LogLevel, slog.LevelError), Format: c.cfg.LogFormat})
 	o.Out, o.Talk = c.out, c.errs

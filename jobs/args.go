@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -91,9 +92,13 @@ func unique(queue string) *river.InsertOpts {
 type queue struct{ *Engine }
 
 func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
-	params := make([]river.InsertManyParams, len(wakes))
-	for i, w := range wakes {
-		params[i] = river.InsertManyParams{Args: ProjectArgs{System: w.System, Of: w.Kind, EntityID: w.EntityID}, InsertOpts: unique(outQueue(w.System))}
+	var params []river.InsertManyParams
+	for _, w := range wakes {
+		args := ProjectArgs{System: w.System, Of: w.Kind, EntityID: w.EntityID}
+		// An entity that was settled twice in the transaction wakes twice, and one statement cannot insert one unique job twice.
+		if !slices.ContainsFunc(params, func(p river.InsertManyParams) bool { return p.Args == args }) {
+			params = append(params, river.InsertManyParams{Args: args, InsertOpts: unique(outQueue(w.System))})
+		}
 	}
 	// Not the fast way: that fails where a job for the projection is there already.
 	_, err := q.client.InsertManyTx(ctx, tx, params)

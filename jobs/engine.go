@@ -44,6 +44,8 @@ type Config struct {
 	AlertRetry func(attempt int) time.Duration
 	// Now is the clock of alerts; nil is time.Now.
 	Now func() time.Time
+	// StuckAfter is after how many failed tries of one write a person is told; default 20.
+	StuckAfter int
 	// WebhookURL returns the URL under which a vendor reaches the system's webhooks, for signatures that cover it.
 	WebhookURL func(system string) string
 }
@@ -91,6 +93,9 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.StuckAfter <= 0 {
+		cfg.StuckAfter = 20
 	}
 	if cfg.Poll <= 0 {
 		cfg.Poll = time.Minute

@@ -26,7 +26,6 @@ const (
 	claimLease    = 45 * time.Second // longer than a vendor call with its waits
 	slotLease     = 60 * time.Second
 	maxLinger     = 2 * time.Second
-	stuckAfter    = 20              // failed tries of one projection before a person is told
 	settleUnknown = 2 * time.Second // a call whose answer was lost may still be running at the vendor
 	finishAtOnce  = 4               // transactions at once after a batch
 )
@@ -518,11 +517,11 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 				store.QueueEvent(b, store.TopicCase, c.EntityID, c.System, c.ID, it.CorrelationID)
 			}
 		}
-		if rel.CountAttempt && it.Attempts+1 == stuckAfter {
+		if rel.CountAttempt && it.Attempts+1 == p.cfg.StuckAfter {
 			store.QueueCase(b, store.Case{ID: domain.NewID("case"), Kind: store.CaseStuck, EntityKind: p.kind, EntityID: it.EntityID, System: it.System,
 				DedupeKey: "stuck|" + it.EntityID + "|" + it.System, CorrelationID: it.CorrelationID,
 				Title:  fmt.Sprintf("%s does not reach %s", p.nameOf(it), it.System),
-				Detail: store.CaseDetail{Message: fmt.Sprintf("tried %d times; last: %s", stuckAfter, de.Message), Next: "see whether " + it.System + " works; it is tried again every five minutes"}})
+				Detail: store.CaseDetail{Message: fmt.Sprintf("tried %d times; last: %s", p.cfg.StuckAfter, de.Message), Next: "see whether " + it.System + " works; it is tried again every five minutes"}})
 		}
 		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"datum/adapters/sim"
+	"datum/domain"
+	"datum/domain/change"
 	"datum/domain/store"
 )
 
@@ -153,4 +156,30 @@ func TestQuietWhenLevel(t *testing.T) {
 		return calls == calls2 && jobs == jobs2 && live == 0, fmt.Sprintf("%d calls, %d jobs, %d not done", calls2-calls, jobs2-jobs, live)
 	})
 	r.level(12, map[string]int{"crm": 11, "accounting": 11})
+}
+
+// TestRefusedIsCorrected: Xero refuses a name that is too long; a person gives a shorter one, and Xero has the customer.
+func TestRefusedIsCorrected(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.quiet(30 * time.Second)
+	_, err := r.crm.Put("companies", "", map[string]any{"name": strings.Repeat("Long ", 60) + "Pty Ltd", "abn": abn(1)})
+	must(t, err)
+	ctx := context.Background()
+	var c store.Case
+	eventually(t, 20*time.Second, "Xero refuses it", func() (bool, any) {
+		cs, err := store.ListCases(ctx, r.pool, store.CaseFilter{Status: "open", Kinds: []string{store.CaseRefused}}, nil, "", 10)
+		must(t, err)
+		if len(cs) == 1 {
+			c = cs[0]
+		}
+		return len(cs) == 1, cs
+	})
+	_, err = r.engine.Applier().Decide(ctx, change.Decision{CaseID: c.ID, Choice: change.ChoiceEdit, Field: "legalName", Value: domain.TextValue("Short Pty Ltd"), Cause: causeOf("Jo")})
+	must(t, err)
+	eventually(t, 20*time.Second, "Xero has it", func() (bool, any) {
+		l := r.ledger("accounting")
+		return len(l) == 1 && l[0].name == "Short Pty Ltd", l
+	})
+	r.quiet(20 * time.Second)
 }

@@ -122,6 +122,13 @@ func (s *Sim) Revoke() {
 	s.revoked = true
 }
 
+// SwitchOn is a person who makes the deleted key good again, as it was.
+func (s *Sim) SwitchOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked = false
+}
+
 // Consent is a person making a new application key after Revoke.
 func (s *Sim) Consent() map[string]string {
 	key := s.UUID()

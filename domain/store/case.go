@@ -297,3 +297,17 @@ func CountCases(ctx context.Context, db DB) (map[string]int64, error) {
 	_, err = pgx.ForEachRow(rows, []any{&k, &n}, func() error { counts[k] = n; return nil })
 	return counts, err
 }
+
+// CountOpened returns the number of cases that were ever opened, by kind.
+func CountOpened(ctx context.Context, db DB) (map[string]int64, error) {
+	rows, err := db.Query(ctx, `-- name: CountOpened
+		SELECT kind, count(*) FROM cases GROUP BY kind ORDER BY kind`)
+	if err != nil {
+		return nil, fmt.Errorf("store.CountOpened: %w", err)
+	}
+	counts := map[string]int64{}
+	var k string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&k, &n}, func() error { counts[k] = n; return nil })
+	return counts, err
+}

@@ -53,6 +53,7 @@ type Result struct {
 	Webhooks       map[string]int   `json:"webhooks"`  // lost, twice, late, by all vendors
 	Ties           []Tie            `json:"ties"`      // money that must agree between systems
 	Movements      int              `json:"movements"` // orders that moved stock
+	Decided        []decided        `json:"decided"`   // cases by kind, and one of each as a person decided it
 	Broken         []string         `json:"broken"`    // invariants that do not hold
 }
 
@@ -178,14 +179,26 @@ func Run(ctx context.Context, o Options, s *Sims, d Datum) error {
 	go p.edit(edit)
 	traded := make(chan struct{})
 	go func() { defer close(traded); trade.trade(edit) }()
+	tr := &trouble{watch: w, url: d.PublicURL + "/graphql", key: keys.admin, hero: hero(s, bs)}
+	troubled := make(chan error, 1)
+	go func() { troubled <- tr.make(edit) }()
 	w.story(edit, bs)
 	<-traded
+	if err := <-troubled; err != nil {
+		return err
+	}
 	trade.finish()
 	if ctx.Err() != nil {
 		say("\nstopped")
 		return nil
 	}
-	res, err := prove(ctx, o, s, d, w, trade)
+	say("%5.1fs  people stop, and decide one case of each kind", time.Since(began).Seconds())
+	cases, err := tr.decide(ctx)
+	if err != nil {
+		return err
+	}
+	tr.finish()
+	res, err := prove(ctx, o, s, d, w, cases)
 	if err != nil {
 		return err
 	}
@@ -254,6 +267,22 @@ func createKeys(ctx context.Context, pool *pgxpool.Pool) (k apiKeys, err error) 
 	return k, nil
 }
 
+// hero is the company in HubSpot that the story follows.
+func hero(s *Sims, bs []business) string {
+	companies, err := listOf(s.CRM, "companies")
+	if err != nil {
+		return ""
+	}
+	for _, b := range bs {
+		for _, c := range companies {
+			if b.XeroSuburb != "" && strings.ReplaceAll(path(c, "properties", "abn"), " ", "") == b.ABN {
+				return path(c, "id")
+			}
+		}
+	}
+	return ""
+}
+
 // someCompany is the id of a company in the simulated CRM, to play with.
 func someCompany(s *Sims) string {
 	objects, err := s.CRM.Objects("companies")
@@ -290,6 +319,13 @@ Try it while it runs:
     curl -s %[3]s/_sim/faults -d '{"kind":"status","status":503,"count":20}'
   a person renames a company in HubSpot's own screen, which accounting owns: a case opens
     curl -s %[2]s/_sim/objects -d '{"type":"companies","id":"%[7]s","properties":{"name":"Another Name Pty Ltd"}}'
+  what must be decided, and what would a decision do? (an admin's key; choices and ids are in the first answer)
+    curl -s %[1]s/graphql -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' \
+      -d '{"query":"{caseCounts{kind count} cases(first:5,filter:{kind:MASS_CHANGE}){nodes{id title message options{name effect}}}}"}'
+    curl -s %[1]s/graphql -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' \
+      -d '{"query":"{previewCase(input:{id:\"case_…\",choice:\"approve\"}){golden{name field from to} writes{system name}}}"}'
+    curl -s %[1]s/graphql -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' \
+      -d '{"query":"mutation{resolveCase(input:{id:\"case_…\",choice:\"approve\"}){case{status resolution} userErrors{message}}}"}'
   every event as it happens (needs no more than curl)
     curl -sN %[1]s/graphql -H 'Authorization: Bearer %[4]s' -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \
       -d '{"query":"subscription{customerChanged{cursor customer{id displayName phone}}}"}'

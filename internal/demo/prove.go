@@ -21,7 +21,7 @@ var swept = []struct {
 	{"accounting", domain.KindInvoice}, {"accounting", domain.KindPayment}, {"warehouse", domain.KindStockLevel}, {"warehouse", domain.KindOrder}}
 
 // prove brings everything to rest and checks the invariants against the simulators' own ledgers.
-func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch, c *commerce) (Result, error) {
+func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch, cases []decided) (Result, error) {
 	say := func(format string, args ...any) { fmt.Fprintf(o.Talk, format+"\n", args...) }
 	say("%5.1fs  people stop; a sweep repairs what lost webhooks left behind", time.Since(w.began).Seconds())
 	stopped := time.Now()
@@ -49,7 +49,7 @@ func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch, c *commer
 	if err != nil {
 		return Result{}, err
 	}
-	res := Result{Seed: o.Seed, SecondsToLevel: float64(time.Since(stopped).Round(time.Millisecond)) / 1e9, Broken: []string{}}
+	res := Result{Seed: o.Seed, Decided: cases, SecondsToLevel: float64(time.Since(stopped).Round(time.Millisecond)) / 1e9, Broken: []string{}}
 	st, err := w.read(ctx)
 	if err != nil {
 		return res, err
@@ -80,6 +80,11 @@ func prove(ctx context.Context, o Options, s *Sims, d Datum, w *watch, c *commer
 			return res, err
 		}
 		res.judge(system, v, ledger, a)
+	}
+	for _, c := range cases {
+		if c.Opened == 0 && c.Kind != store.CaseGap && o.For >= 45*time.Second {
+			res.Broken = append(res.Broken, "no case of kind "+c.Kind+" was opened, although its cause was there")
+		}
 	}
 	if err := res.tie(ctx, s, d); err != nil {
 		return res, err
@@ -194,6 +199,11 @@ func (r *Result) print(out io.Writer) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "signals\tcustomers\tedits\tvendor creates\tduplicates\tlost\topen cases\tseconds to level\t")
 	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t\n", r.Signals, r.Entities, r.Edits, r.Creates, r.Duplicates, r.Lost, r.OpenCases, r.SecondsToLevel)
+	_ = t.Flush()
+	fmt.Fprintln(t, "case\topened\tone was decided\tand then\t")
+	for _, c := range r.Decided {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t\n", strings.ReplaceAll(c.Kind, "_", " "), c.Opened, c.Choice, c.Effect)
+	}
 	_ = t.Flush()
 	r.printTies(out)
 	fmt.Fprintf(out, "webhooks lost %d, twice %d, late %d; seed %d; %s\n", r.Webhooks["lost"], r.Webhooks["twice"], r.Webhooks["late"], r.Seed, verdict)
