@@ -150,6 +150,14 @@ func (r *run) mergeEntities(loser, survivor, note, reason string) error {
 	if err != nil {
 		return err
 	}
+	if r.cause.Source == FromMutation || r.cause.Source == FromCase {
+		for _, p := range states[a].Projections {
+			if p.IntentKey != "" && p.IntentOp == "create" {
+				// Its record would come to be beside the survivor's. What a vendor has merged cannot wait for that; a person can.
+				return &domain.Error{Code: domain.Conflict, System: p.System, Message: fmt.Sprintf("%s is being created in %s at this moment: try again in a minute", a, p.System)}
+			}
+		}
+	}
 	kind := domain.KindOfID(b)
 	store.QueueMatchKeys(r.batch, "", kind, a, nil)
 	if reason != "" {

@@ -2,6 +2,7 @@ package change_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,6 @@ import (
 
 	"datum/domain"
 	"datum/domain/change"
-	"datum/domain/ownership"
 	"datum/domain/store"
 )
 
@@ -163,6 +163,7 @@ func (w *world) drawFirms(t *rapid.T, n int) []firm {
 		firms = append(firms, f)
 	}
 	w.work(w.faithful)
+	w.strangers()
 	for _, f := range firms {
 		for i := range rapid.IntRange(0, 2).Draw(t, "invoices") {
 			if slices.Contains(f.systems, accounting) {
@@ -182,6 +183,15 @@ func (w *world) drawFirms(t *rapid.T, n int) []firm {
 		w.work(w.faithful)
 	}
 	return firms
+}
+
+// strangers answers that customers who look alike are not the same.
+func (w *world) strangers() {
+	w.tb.Helper()
+	for _, c := range w.open(store.CaseDuplicate) {
+		w.decide(c.ID, change.ChoiceDifferent)
+	}
+	w.work(w.faithful)
 }
 
 // Customers that are made one in any order, and parted again in any other, are what they were: golden values and where they come
@@ -254,4 +264,151 @@ func (w *world) catchUpOnly() {
 	}
 }
 
-var _ = ownership.Native
+// change1 is an edit in one of a firm's systems, of a field that the system owns.
+type change1 struct {
+	tag    int
+	system string
+	field  domain.Field
+	value  domain.Value
+}
+
+// record of a firm in a system: the one that its own entity was linked to.
+func (w *world) home(f firm, system string) string {
+	w.tb.Helper()
+	var id string
+	w.ok(w.pool.QueryRow(ctx, `SELECT external_id FROM records WHERE home = $1 AND system = $2 ORDER BY external_id LIMIT 1`, f.id, system).Scan(&id))
+	return id
+}
+
+// named is the picture with customers and made records called by the firms' numbers, so that two worlds can be compared.
+func (w *world) named(firms []firm) string {
+	w.tb.Helper()
+	p := w.picture()
+	for _, f := range firms {
+		p = strings.ReplaceAll(p, f.id, fmt.Sprintf("firm %d", f.tag))
+	}
+	for _, f := range firms {
+		for _, s := range []string{crm, accounting} {
+			p = regexp.MustCompile(`\b`+w.home(f, s)+`\b`).ReplaceAllString(p, fmt.Sprintf("%s of firm %d", s, f.tag))
+		}
+	}
+	return p
+}
+
+// Customers that were one for a while, and went on being edited by their owners, are what they would be if they never had been one:
+// also if the policy has changed meanwhile, and a record has arrived that is one of them.
+func TestUnmergeAfterEdits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, clusterPolicy)
+	later := strings.Replace(clusterPolicy, "phone: {owner: crm, fallback: [accounting]}", "phone: {owner: accounting, fallback: [crm]}", 1)
+	rapid.Check(t, func(rt *rapid.T) {
+		seed := rapid.IntRange(2, 3).Draw(rt, "firms")
+		var plan []change1
+		for range rapid.IntRange(1, 6).Draw(rt, "edits") {
+			c := change1{tag: rapid.IntRange(1, seed).Draw(rt, "of")}
+			c.field = rapid.SampledFrom([]domain.Field{"website", "tradingName", "legalName"}).Draw(rt, "field")
+			c.system = map[bool]string{true: accounting, false: crm}[c.field == "legalName"]
+			ki, _ := customer.Info()
+			fi, _ := ki.Field(c.field)
+			c.value = sample(fi, rapid.IntRange(20, 22).Draw(rt, "value"), c.tag)
+			plan = append(plan, c)
+		}
+		policy, both := rapid.Bool().Draw(rt, "another policy"), rapid.Bool().Draw(rt, "written meanwhile")
+		live := func(firms []firm) {
+			for i, c := range plan {
+				f := firms[c.tag-1]
+				w.change(c.system, w.home(f, c.system), domain.Values{c.field: c.value})
+				if both {
+					w.catchUp()
+				}
+				if policy && i == 0 {
+					w.publish(later)
+					w.catchUp()
+				}
+			}
+		}
+		firmsOf := func() []firm {
+			var firms []firm
+			for tag := 1; tag <= seed; tag++ {
+				firms = append(firms, firm{tag: tag, id: w.pair(tag, values("legalName", fmt.Sprintf("Firm %d Pty Ltd", tag), "phone", fmt.Sprintf("+6139000000%d", tag),
+					"website", fmt.Sprintf("https://firm%d.example.com", tag)))})
+			}
+			w.strangers()
+			return firms
+		}
+		w.begin(rt, clusterPolicy)
+		firms := firmsOf()
+		live(firms)
+		w.catchUp()
+		want := w.named(firms)
+
+		w.begin(rt, clusterPolicy)
+		firms = firmsOf()
+		w.mergeAll(rt, firms, both)
+		live(firms)
+		w.unmergeAll(rt, firms, true)
+		if got := w.named(firms); got != want {
+			g, p := strings.Split(got, "\n"), strings.Split(want, "\n")
+			rt.Fatalf("only after having been one:\n%s\nonly without:\n%s", strings.Join(without(g, p), "\n"), strings.Join(without(p, g), "\n"))
+		}
+	})
+}
+
+// A record that arrives while two are one goes with the one whose keys it shares.
+func TestArrivedWhileMerged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, clusterPolicy)
+	a := w.see(crm, "h1", values("abn", abn(1), "legalName", "Ibis Pty Ltd")).EntityID
+	b := w.see(crm, "h2", values("abn", abn(2), "legalName", "Jay Pty Ltd")).EntityID
+	w.merge(a, b)
+	w.see(accounting, "x2", values("abn", abn(2), "legalName", "Jay Holdings Pty Ltd"))
+	if got := w.stored(accounting, "x2").EntityID; got != a {
+		t.Fatalf("while they are one it is of %s", got)
+	}
+	w.unmerge(b)
+	w.isGolden(b, "legalName", text("Jay Holdings Pty Ltd"))
+	w.isGolden(a, "legalName", text("Ibis Pty Ltd"))
+	w.catchUp()
+	w.isAt(a, accounting, store.Confirmed)
+	w.none("")
+}
+
+// One that is being created in a vendor at this moment is not merged away: its record would be a second one.
+func TestMergeWaitsForCreation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, clusterPolicy)
+	a := w.see(crm, "h1", values("abn", abn(1), "legalName", "Kite Pty Ltd")).EntityID
+	w.work(w.faithful)
+	b := w.see(crm, "h2", values("abn", abn(2), "legalName", "Lark Pty Ltd")).EntityID
+	p := w.claim(accounting)
+	_, err := w.pool.Exec(ctx, `UPDATE projections SET intent_op = 'create' WHERE entity_id = $1 AND system = $2`, b, accounting)
+	w.ok(err)
+	m := change.Merging{Survivor: a, Loser: b, Reason: "one firm", Cause: change.Cause{Actor: "Jo", Source: change.FromMutation}}
+	if _, err := w.a.Merge(ctx, m); domain.CodeOf(err) != domain.Conflict {
+		t.Fatalf("merging while it is created: %v", err)
+	}
+	w.finish(p, w.call(p, w.faithful))
+	w.merge(a, b)
+	w.catchUp()
+	w.isAt(a, accounting, store.Confirmed)
+}
+
+// A preview says what would follow, and keeps nothing.
+func TestMergePreview(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, clusterPolicy)
+	a := w.pair(1, values("legalName", "Myna Pty Ltd"))
+	b := w.see(crm, "h2", values("abn", abn(2), "legalName", "Owl Pty Ltd", "phone", "+61390000002")).EntityID
+	w.edit(crm, b, values("phone", "+61390000003"))
+	m := change.Merging{Survivor: a, Loser: b, Reason: "one firm", DryRun: true, Cause: change.Cause{Actor: "Jo", Source: change.FromMutation}}
+	w.quietly("a preview", func() {
+		out, err := w.a.Merge(ctx, m)
+		w.ok(err)
+		if len(out.Golden) != 1 || out.Golden[0].Field != "phone" || out.Golden[0].To != text("+61390000003") || len(out.Writes) != 2 || out.Records != 1 {
+			t.Errorf("the preview: %+v", out)
+		}
+	})
+	if m.Reason = " "; domain.CodeOf(func() error { _, err := w.a.Merge(ctx, m); return err }()) != domain.Invalid {
+		t.Error("no reason was needed")
+	}
+}
