@@ -90,6 +90,7 @@ func (w *worker) start() {
 	defer w.mu.Unlock()
 	w.cmd, w.out, w.dead, w.held = exec.Command(path, w.args...), &bytes.Buffer{}, make(chan struct{}), false
 	w.cmd.Env = append(cleanEnv(), "DATABASE_URL="+w.r.url, "DATUM_KEY="+drillKey+base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	w.cmd.Env = append(w.cmd.Env, w.r.rc.workerEnv...)
 	w.cmd.Stdout, w.cmd.Stderr = w.out, w.out
 	w.cmd.SysProcAttr = dieWithParent()
 	must(w.r.t, w.cmd.Start())

@@ -64,7 +64,9 @@ type rigConfig struct {
 	settings    map[string]map[string]string // by system, beside the credentials
 	poll, sweep time.Duration
 	noHooks     bool
-	idle        bool // no workers in this process
+	idle        bool     // no workers in this process
+	url         string   // of a database with all migrations; a fresh one if empty
+	workerEnv   []string // of real processes, beside what they need
 	log         *slog.Logger
 	between     func(base string) string // puts something between Datum and the CRM, and returns its address
 	seed        func(r *rig)             // puts objects into the vendors before Datum looks
@@ -82,7 +84,10 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	for _, o := range opts {
 		o(&rc)
 	}
-	r := &rig{t: t, rc: rc, url: pgtest.URL(t), crm: hubspotsim.New(rc.crm), xero: xerosim.New(rc.xero)}
+	if rc.url == "" {
+		rc.url = pgtest.URL(t)
+	}
+	r := &rig{t: t, rc: rc, url: rc.url, crm: hubspotsim.New(rc.crm), xero: xerosim.New(rc.xero)}
 	t.Cleanup(r.crm.Close)
 	t.Cleanup(r.xero.Close)
 	var err error

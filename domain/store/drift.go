@@ -216,11 +216,14 @@ func StillDrifting(ctx context.Context, db DB, d Drift, except string) (bool, er
 	return still, nil
 }
 
-// SignalDrifted has every record looked at again that shows the drift, and returns how many there are.
+// SignalDrifted has every record looked at again that shows the drift, and returns how many there are. One that waits to be looked
+// at is not asked for twice: every record that still shows the member would ask for all that do not.
 func SignalDrifted(ctx context.Context, tx DB, d Drift, correlationID string) (int64, error) {
 	tag, err := tx.Exec(ctx, `-- name: SignalDrifted
 		INSERT INTO signals (system, kind, external_id, source, lane, correlation_id)
-		SELECT system, kind, external_id, 'drift', 'bulk', $5 FROM records WHERE `+driftedRecords, d.System, d.Kind, driftCodes(d.Sort), d.Path, correlationID)
+		SELECT system, kind, external_id, 'drift', 'bulk', $5 FROM records r WHERE `+driftedRecords+`
+			AND NOT EXISTS (SELECT FROM signals g WHERE g.system = $1 AND g.kind = $2 AND g.external_id = r.external_id AND g.source = 'drift'
+				AND g.status = 'pending' AND g.lease_until IS NULL)`, d.System, d.Kind, driftCodes(d.Sort), d.Path, correlationID)
 	if err != nil {
 		return 0, fmt.Errorf("store.SignalDrifted: %w", err)
 	}
