@@ -88,6 +88,8 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum write list|show ID|approve ID…|approve --all|reject ID… --reason WHY   what a dry run would have sent
   datum key create --system ops --role editor [--name N] | list | revoke ID
   datum alert show|check FILE|apply FILE|test CHANNEL|list   what is watched, and who is told
+  datum export ID [--out FILE]          everything that is stored of one customer, document or other entity, as JSON
+  datum erase ID --reason WHY [--yes] | list   erase a person's data; without --yes only say what that would do
   datum retention show|set NAME 30d|7y|forever   how long what only grows is kept
   datum merge [--reason WHY] [--dry-run] SURVIVOR LOSER | unmerge ID   make two entities one; part them again
   datum case list|show ID|resolve ID… CHOICE [--dry-run]|assign|comment|snooze|rules   what people must decide; datum case alone says more
@@ -133,6 +135,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, getenv func(st
 	commands["merge"], commands["unmerge"], commands["pin"] = c.merge, c.unmerge, c.pin
 	commands["alert"] = c.alert
 	commands["case"] = c.cases
+	commands["export"], commands["erase"] = c.export, c.erase
 	f := commands[strings.TrimLeft(args[0], "-")]
 	if f == nil {
 		return domain.Errorf(domain.Invalid, "there is no command %q; datum help lists them", args[0])
@@ -461,6 +464,16 @@ func (c *command) key() error {
 func (c *command) alert() error {
 	args := c.split()
 	return c.admin(func(a *admin.Admin) error { return a.Alert(c.ctx, args) })
+}
+
+func (c *command) export() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Export(c.ctx, args) })
+}
+
+func (c *command) erase() error {
+	args := c.split()
+	return c.admin(func(a *admin.Admin) error { return a.Erase(c.ctx, args) })
 }
 
 func (c *command) retention() error {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -152,7 +153,14 @@ func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.
 	for _, r := range stored {
 		by[r.ExternalID] = r
 	}
+	if signals, err = e.unerased(ctx, tx, c, kind, signals, by); err != nil {
+		return nil, nil, err
+	}
 	linked, err := e.linked(ctx, tx, c, signals)
+	if err != nil {
+		return nil, nil, err
+	}
+	erased, err := store.ErasedAmong(ctx, tx, slices.Collect(maps.Values(linked)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -160,6 +168,10 @@ func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.
 	for _, s := range signals {
 		r := by[s.ExternalID]
 		n, waits := referred(s.Record, linked)
+		if erased[n.Values["customer"].Text()] {
+			change.Anonymise(s.Record) // nothing of the person is stored, not even on its way
+			n, waits = referred(s.Record, linked)
+		}
 		it := store.SweepItem{ExternalID: s.ExternalID, What: store.ItemSame, Hash: domain.Hash(n.Values)}
 		switch {
 		case s.Record.Deleted || s.Record.MergedInto != "":
@@ -184,6 +196,32 @@ func (e *Engine) news(ctx context.Context, tx pgx.Tx, c *connected, kind domain.
 		news = append(news, s)
 	}
 	return news, items, nil
+}
+
+// unerased leaves out customers who were erased and whom the vendor still shows.
+func (e *Engine) unerased(ctx context.Context, tx pgx.Tx, c *connected, kind domain.Kind, signals []store.Signal, stored map[string]*store.Record) ([]store.Signal, error) {
+	var ask []domain.Ref
+	for _, s := range signals {
+		if kind == domain.KindCustomer && stored[s.ExternalID] == nil {
+			ask = append(ask, domain.Ref{Kind: kind, ID: s.ExternalID})
+		}
+	}
+	if len(ask) == 0 {
+		return signals, nil
+	}
+	suppressed, err := store.LinkedRefs(ctx, tx, c.Name, ask)
+	if err != nil || len(suppressed) == 0 {
+		return signals, err
+	}
+	var rest []store.Signal
+	for _, s := range signals {
+		if suppressed[domain.Ref{Kind: kind, ID: s.ExternalID}] == "" {
+			rest = append(rest, s)
+		} else if _, err := store.Suppressed(ctx, tx, c.Name, kind, s.ExternalID, s.Record.Deleted); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 // linked looks up what the records refer to: stored ones refer by our ids.

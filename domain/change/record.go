@@ -62,6 +62,11 @@ func (r *run) record(in Incoming) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if gone, err := r.erased(&in.Record); err != nil {
+		return Result{}, err
+	} else if gone {
+		Anonymise(&in.Record)
+	}
 	rec = in.Record
 	if in.Source != FromProjection {
 		rec = domain.Checked(rec)
@@ -77,6 +82,17 @@ func (r *run) record(in Incoming) (Result, error) {
 	old, err := store.RecordByID(r.ctx, r.tx, in.System, rec.Kind, rec.ExternalID)
 	if err != nil {
 		return Result{}, err
+	}
+	if old == nil && rec.Kind == domain.KindCustomer {
+		// It may be of somebody who was erased, and is still held there: it is not taken in again.
+		for _, id := range append([]string{rec.ExternalID}, rec.Aliases...) {
+			if who, err := store.Suppressed(r.ctx, r.tx, in.System, rec.Kind, id, rec.Deleted); err != nil || who != "" {
+				if err == nil {
+					err = store.ForgetKeys(r.ctx, r.tx, rec.Kind, append(texts(keys), "record:"+in.System+" "+rec.ExternalID))
+				}
+				return Result{EntityID: who}, err
+			}
+		}
 	}
 	if err := r.reshape(&in, old); err != nil {
 		return Result{}, err

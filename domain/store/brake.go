@@ -102,7 +102,7 @@ func ParkMissing(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind
 // OvertakeParked ends the parked signals about one object: a later look at it has been applied.
 func OvertakeParked(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) error {
 	_, err := db.Exec(ctx, `-- name: OvertakeParked
-		UPDATE signals SET status = 'done', done_at = now(), record = NULL WHERE system = $1 AND kind = $2 AND external_id = $3 AND status = 'parked'`,
+		UPDATE signals SET status = 'done', done_at = now(), record = NULL, hint = NULL WHERE system = $1 AND kind = $2 AND external_id = $3 AND status = 'parked'`,
 		system, kind, externalID)
 	if err != nil {
 		return fmt.Errorf("store.OvertakeParked: %w", err)

@@ -27,7 +27,9 @@ func LinkedRefs(ctx context.Context, db DB, system string, refs []domain.Ref) (m
 		SELECT w.kind, w.id, coalesce(r.home, r.entity_id, '')
 		FROM unnest($2::text[], $3::text[]) AS w (kind, id)
 		LEFT JOIN record_aliases a ON a.system = $1 AND a.kind = w.kind AND a.alias = w.id
-		JOIN records r ON r.system = $1 AND r.kind = w.kind AND r.external_id = coalesce(a.external_id, w.id)`, system, kinds, ids)
+		JOIN records r ON r.system = $1 AND r.kind = w.kind AND r.external_id = coalesce(a.external_id, w.id)
+		UNION ALL SELECT w.kind, w.id, s.entity_id FROM unnest($2::text[], $3::text[]) AS w (kind, id)
+		JOIN suppressions s ON s.system = $1 AND s.kind = w.kind AND s.hash = erasure_hash($1, w.kind, w.id)`, system, kinds, ids)
 	if err != nil {
 		return nil, fmt.Errorf("store.LinkedRefs: %w", err)
 	}

@@ -32,6 +32,7 @@ const lawful = "Australian tax law wants business records kept for five years"
 // retentions are what can be set. What is not in here is kept for good.
 var retentions = []Retention{
 	{Name: "answers", What: "answers to idempotency keys", Default: 7, Least: 1, Why: "a client may repeat a request for that long"},
+	{Name: "documents", What: "who bought, on invoices and credit notes of $1,000 and more of customers who were erased", Default: legalYears, Least: legalYears, Why: lawful},
 	{Name: "exchanges", What: "requests to vendors and their answers", Default: 30, Least: 1, Why: "traces need them"},
 	{Name: "feed", What: "events for subscribers", Default: 30, Least: 1, Why: "subscribers come back with their cursors"},
 	{Name: "history", What: "every change of every value, and who decided it", Default: 0, Least: legalYears, Why: lawful},

@@ -79,7 +79,7 @@ func ClaimSignals(ctx context.Context, db DB, system, process string, d time.Dur
 // FinishSignals marks signals as done.
 func FinishSignals(ctx context.Context, db DB, ids []int64) error {
 	_, err := db.Exec(ctx, `-- name: FinishSignals
-		UPDATE signals SET status = 'done', done_at = now(), lease_until = NULL, error = '', record = NULL WHERE id = ANY($1)`, ids)
+		UPDATE signals SET status = 'done', done_at = now(), lease_until = NULL, error = '', record = NULL, hint = NULL WHERE id = ANY($1)`, ids)
 	if err != nil {
 		return fmt.Errorf("store.FinishSignals: %w", err)
 	}
@@ -90,8 +90,8 @@ func FinishSignals(ctx context.Context, db DB, ids []int64) error {
 // of those there were.
 func FinishVisit(ctx context.Context, db DB, ids []int64, system string, kind domain.Kind, externalID string) (overtaken int64, err error) {
 	err = db.QueryRow(ctx, `-- name: FinishVisit
-		WITH finished AS (UPDATE signals SET status = 'done', done_at = now(), lease_until = NULL, error = '', record = NULL WHERE id = ANY($1)),
-			overtaken AS (UPDATE signals SET status = 'done', done_at = now(), error = '', record = NULL
+		WITH finished AS (UPDATE signals SET status = 'done', done_at = now(), lease_until = NULL, error = '', record = NULL, hint = NULL WHERE id = ANY($1)),
+			overtaken AS (UPDATE signals SET status = 'done', done_at = now(), error = '', record = NULL, hint = NULL
 				WHERE system = $2 AND kind = $3 AND external_id = $4 AND status = 'failed' AND id <> ALL($1) RETURNING 1)
 		SELECT count(*) FROM overtaken`, ids, system, kind, externalID).Scan(&overtaken)
 	if err != nil {

@@ -115,6 +115,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CustomerOrder", ec.unmarshalInputCustomerOrder),
 			graphql.NewInputUnmarshaler("DriftFilter", ec.unmarshalInputDriftFilter),
 			graphql.NewInputUnmarshaler("EntityOrder", ec.unmarshalInputEntityOrder),
+			graphql.NewInputUnmarshaler("EraseCustomerInput", ec.unmarshalInputEraseCustomerInput),
 			graphql.NewInputUnmarshaler("InvoiceFilter", ec.unmarshalInputInvoiceFilter),
 			graphql.NewInputUnmarshaler("InvoiceInput", ec.unmarshalInputInvoiceInput),
 			graphql.NewInputUnmarshaler("LineInput", ec.unmarshalInputLineInput),
@@ -2551,6 +2552,94 @@ type EntityEvent {
   id: ID!
   "The entity as it is now, null if it no longer exists."
   entity: Entity
+}
+`, BuiltIn: false},
+	{Name: "../schema/erasure.graphqls", Input: `extend type Query {
+  """
+  Everything that is stored of one entity as one JSON object: golden values with provenance, records with the vendors' raw objects,
+  history, pins, cases, projections, signals, exchanges, merges, and the documents that refer to it. Null if there is none.
+  """
+  exportEntity("The entity's id." id: ID!): JSON @requires(role: OPERATOR)
+  "Proofs of what was erased, newest first, with what is known of the vendors' records by now."
+  erasures("How many, at most 100." first: Int = 20): [Erasure!]! @requires(role: ADMIN) @listSize(assumedSize: 20)
+}
+
+extend type Mutation {
+  """
+  Erases a customer and all that is stored of it, for good. Its documents keep their numbers, dates and amounts, and the buyer where
+  the law wants him named. Vendors' records are not deleted; they are listed, and not taken in again.
+  """
+  eraseCustomer("Whom, and why." input: EraseCustomerInput!): EraseCustomerPayload! @requires(role: ADMIN)
+}
+
+"A customer to be erased."
+input EraseCustomerInput {
+  "The customer's id."
+  id: ID!
+  "Why, such as the date of the person's request. It is kept with the proof: name nobody in it."
+  reason: String!
+  "False erases. True, the default, only says what would be done."
+  dryRun: Boolean = true
+}
+
+"What was erased."
+type EraseCustomerPayload {
+  "The proof; of a dry run what it would be. Null if it was refused."
+  erasure: Erasure
+  "What stands against it."
+  userErrors: [UserError!]! @listSize(assumedSize: 1)
+}
+
+"The proof that a customer was erased."
+type Erasure {
+  "Its id."
+  id: ID!
+  "The customer's id; the customer is a mark now."
+  entityId: ID!
+  "Why."
+  reason: String!
+  "Who did it."
+  erasedBy: String!
+  "When."
+  at: Time!
+  "Ties together everything it led to."
+  correlationId: String
+  "SHA-256 of the report as it is stored."
+  hash: String!
+  "Rows that were deleted or cleaned, by table."
+  changed: [CountedName!]! @listSize(assumedSize: 20)
+  "Rows with the same name, number or address, by table: of others, or not linked to the customer."
+  left: [CountedName!]! @listSize(assumedSize: 5)
+  "Documents that refer to the customer."
+  documents: [ID!]!
+  "Documents that name their buyer all the same, because the law wants it."
+  kept: [KeptIdentity!]! @listSize(assumedSize: 5)
+  "Vendors' records of the customer, which Datum does not delete."
+  held: [HeldThere!]! @listSize(assumedSize: 5)
+}
+
+"A document that names its buyer although the buyer is erased."
+type KeptIdentity {
+  "The document's id."
+  document: ID!
+  "Until when; null is for good."
+  until: Time
+}
+
+"A vendor's record of an erased customer."
+type HeldThere {
+  "The system."
+  system: String!
+  "The vendor's id; only told in the answer to the mutation."
+  externalId: String
+  "Its salted hash, by which it is known and left aside."
+  hash: String!
+  "What to do."
+  next: String!
+  "When the vendor showed it last, null if not since."
+  seenAt: Time
+  "When the vendor said that it is gone, null if it has not."
+  goneAt: Time
 }
 `, BuiltIn: false},
 	{Name: "../schema/event.graphqls", Input: `extend type Query {
@@ -6254,6 +6343,46 @@ func (ec *executionContext) childFields_EntityEvent(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type EntityEvent", field.Name)
 }
 
+func (ec *executionContext) childFields_EraseCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "erasure":
+		return ec.fieldContext_EraseCustomerPayload_erasure(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EraseCustomerPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EraseCustomerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Erasure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Erasure_id(ctx, field)
+	case "entityId":
+		return ec.fieldContext_Erasure_entityId(ctx, field)
+	case "reason":
+		return ec.fieldContext_Erasure_reason(ctx, field)
+	case "erasedBy":
+		return ec.fieldContext_Erasure_erasedBy(ctx, field)
+	case "at":
+		return ec.fieldContext_Erasure_at(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_Erasure_correlationId(ctx, field)
+	case "hash":
+		return ec.fieldContext_Erasure_hash(ctx, field)
+	case "changed":
+		return ec.fieldContext_Erasure_changed(ctx, field)
+	case "left":
+		return ec.fieldContext_Erasure_left(ctx, field)
+	case "documents":
+		return ec.fieldContext_Erasure_documents(ctx, field)
+	case "kept":
+		return ec.fieldContext_Erasure_kept(ctx, field)
+	case "held":
+		return ec.fieldContext_Erasure_held(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Erasure", field.Name)
+}
+
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "cursor":
@@ -6356,6 +6485,24 @@ func (ec *executionContext) childFields_GoldenAhead(ctx context.Context, field g
 		return ec.fieldContext_GoldenAhead_to(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type GoldenAhead", field.Name)
+}
+
+func (ec *executionContext) childFields_HeldThere(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "system":
+		return ec.fieldContext_HeldThere_system(ctx, field)
+	case "externalId":
+		return ec.fieldContext_HeldThere_externalId(ctx, field)
+	case "hash":
+		return ec.fieldContext_HeldThere_hash(ctx, field)
+	case "next":
+		return ec.fieldContext_HeldThere_next(ctx, field)
+	case "seenAt":
+		return ec.fieldContext_HeldThere_seenAt(ctx, field)
+	case "goneAt":
+		return ec.fieldContext_HeldThere_goneAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HeldThere", field.Name)
 }
 
 func (ec *executionContext) childFields_HistoryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6538,6 +6685,16 @@ func (ec *executionContext) childFields_Issue(ctx context.Context, field graphql
 		return ec.fieldContext_Issue_severity(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Issue", field.Name)
+}
+
+func (ec *executionContext) childFields_KeptIdentity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "document":
+		return ec.fieldContext_KeptIdentity_document(ctx, field)
+	case "until":
+		return ec.fieldContext_KeptIdentity_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type KeptIdentity", field.Name)
 }
 
 func (ec *executionContext) childFields_Line(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

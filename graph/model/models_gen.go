@@ -1181,6 +1181,52 @@ type EntityOrder struct {
 	Direction Direction `json:"direction"`
 }
 
+// A customer to be erased.
+type EraseCustomerInput struct {
+	// The customer's id.
+	ID string `json:"id"`
+	// Why, such as the date of the person's request. It is kept with the proof: name nobody in it.
+	Reason string `json:"reason"`
+	// False erases. True, the default, only says what would be done.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty,omitzero"`
+}
+
+// What was erased.
+type EraseCustomerPayload struct {
+	// The proof; of a dry run what it would be. Null if it was refused.
+	Erasure *Erasure `json:"erasure,omitempty,omitzero"`
+	// What stands against it.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The proof that a customer was erased.
+type Erasure struct {
+	// Its id.
+	ID string `json:"id"`
+	// The customer's id; the customer is a mark now.
+	EntityID string `json:"entityId"`
+	// Why.
+	Reason string `json:"reason"`
+	// Who did it.
+	ErasedBy string `json:"erasedBy"`
+	// When.
+	At time.Time `json:"at"`
+	// Ties together everything it led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// SHA-256 of the report as it is stored.
+	Hash string `json:"hash"`
+	// Rows that were deleted or cleaned, by table.
+	Changed []*CountedName `json:"changed"`
+	// Rows with the same name, number or address, by table: of others, or not linked to the customer.
+	Left []*CountedName `json:"left"`
+	// Documents that refer to the customer.
+	Documents []string `json:"documents"`
+	// Documents that name their buyer all the same, because the law wants it.
+	Kept []*KeptIdentity `json:"kept"`
+	// Vendors' records of the customer, which Datum does not delete.
+	Held []*HeldThere `json:"held"`
+}
+
 // Something changed.
 type Event struct {
 	// Pass it as `after` to go on from here.
@@ -1269,6 +1315,22 @@ type GoldenAhead struct {
 	From json.RawMessage `json:"from,omitempty,omitzero"`
 	// What it would be.
 	To json.RawMessage `json:"to,omitempty,omitzero"`
+}
+
+// A vendor's record of an erased customer.
+type HeldThere struct {
+	// The system.
+	System string `json:"system"`
+	// The vendor's id; only told in the answer to the mutation.
+	ExternalID *string `json:"externalId,omitempty,omitzero"`
+	// Its salted hash, by which it is known and left aside.
+	Hash string `json:"hash"`
+	// What to do.
+	Next string `json:"next"`
+	// When the vendor showed it last, null if not since.
+	SeenAt *time.Time `json:"seenAt,omitempty,omitzero"`
+	// When the vendor said that it is gone, null if it has not.
+	GoneAt *time.Time `json:"goneAt,omitempty,omitzero"`
 }
 
 // A page of history.
@@ -1475,6 +1537,14 @@ type Issue struct {
 	Value *string `json:"value,omitempty,omitzero"`
 	// Whether it is only shown, or opens a case.
 	Severity IssueSeverity `json:"severity"`
+}
+
+// A document that names its buyer although the buyer is erased.
+type KeptIdentity struct {
+	// The document's id.
+	Document string `json:"document"`
+	// Until when; null is for good.
+	Until *time.Time `json:"until,omitempty,omitzero"`
 }
 
 // One line of a document. Amounts are in the document's currency.
