@@ -63,7 +63,7 @@ func (r *Resolver) decideMany(ctx context.Context, in model.ResolveCasesInput) (
 	case filter != nil && in.ExpectedCount.Value() == nil:
 		err = domain.Errorf(domain.Invalid, "with a filter expectedCount is needed: how many cases you have seen to match it")
 	case filter != nil:
-		ids, err = r.changes.MatchingCases(ctx, caseFilter(filter), *in.ExpectedCount.Value())
+		ids, err = r.changes.MatchingCases(ctx, awake(filter), *in.ExpectedCount.Value())
 	}
 	if err != nil {
 		p.UserErrors, err = userErrors(err)

@@ -200,6 +200,21 @@ func TestOvertakenCasesEnd(t *testing.T) {
 		w.work(w.faithful)
 		w.isAt(id, accounting, store.Confirmed)
 	})
+	t.Run("merged in the vendor", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, ownership.DefaultSource())
+		twice(w)
+		c := w.one(store.CaseDuplicate)
+		told := w.news(c.ID)
+		w.clock++
+		rec := w.record("h1", w.clock, w.stored(crm, "h1").Values)
+		rec.Aliases = []string{"h2"}
+		w.apply(crm, rec, change.FromPoll)
+		w.none(store.CaseDuplicate)
+		if lines := w.timeline(c.ID); len(lines) != 2 || lines[1] != "closed by : the two were merged" || w.news(c.ID) == told {
+			t.Errorf("timeline %q, %d news", lines, w.news(c.ID)-told)
+		}
+	})
 	t.Run("stuck write", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, ownership.DefaultSource())

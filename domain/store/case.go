@@ -135,9 +135,12 @@ func QueueCaseAnswer(b *pgx.Batch, id, status, resolution, by, note, correlation
 // QueueCaseMove re-points the open cases of a merged entity to the survivor, and closes those between the two.
 func QueueCaseMove(b *pgx.Batch, loser, survivor string) {
 	b.Queue(`-- name: QueueCaseMoveClose
-		UPDATE cases SET status = 'closed', resolution = 'merged', closed_at = now(), updated_at = now()
-		WHERE status = 'open' AND ((entity_id = $1 AND coalesce(other_id, $2) = $2) OR (entity_id = $2 AND other_id = $1))
-			AND kind = 'possible_duplicate'`, loser, survivor)
+		WITH ended AS (
+			UPDATE cases SET status = 'closed', resolution = 'merged', closed_at = now(), updated_at = now(), snoozed_until = NULL
+			WHERE status = 'open' AND ((entity_id = $1 AND coalesce(other_id, $2) = $2) OR (entity_id = $2 AND other_id = $1))
+				AND kind = 'possible_duplicate' RETURNING id, system
+		), note AS (INSERT INTO case_events (case_id, action, note) SELECT id, 'closed', 'the two were merged' FROM ended)
+		INSERT INTO feed (topic, entity_id, system, key) SELECT 'case', $2, system, id FROM ended`, loser, survivor)
 	b.Queue(`-- name: QueueCaseMove
 		UPDATE cases c SET entity_id = CASE WHEN entity_id = $1 THEN $2 ELSE entity_id END,
 			other_id = CASE WHEN other_id = $1 THEN $2 ELSE other_id END, moved_from = CASE WHEN moved_from = '' THEN $1 ELSE moved_from END,

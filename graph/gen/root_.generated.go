@@ -1061,7 +1061,7 @@ input RememberInput {
 input ResolveCasesInput {
   "The cases, at most 500."
   ids: [ID!]
-  "All open cases that match, at most 500."
+  "All open cases that match as in ` + "`" + `cases` + "`" + `, at most 500."
   filter: CaseFilter
   "How many you have seen to match the filter. If it is another number nothing is decided."
   expectedCount: Int

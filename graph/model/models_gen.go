@@ -2857,7 +2857,7 @@ type ResolveCasePayload struct {
 type ResolveCasesInput struct {
 	// The cases, at most 500.
 	Ids graphql.Omittable[[]string] `json:"ids,omitempty,omitzero"`
-	// All open cases that match, at most 500.
+	// All open cases that match as in `cases`, at most 500.
 	Filter graphql.Omittable[*CaseFilter] `json:"filter,omitempty,omitzero"`
 	// How many you have seen to match the filter. If it is another number nothing is decided.
 	ExpectedCount graphql.Omittable[*int] `json:"expectedCount,omitempty,omitzero"`
