@@ -153,6 +153,7 @@ func levelOf(a, b string) level {
 // party is what a customer can be known by, normalised.
 type party struct {
 	names, emails, phones, people []string
+	spelled                       []string // the names with the words for a company's form
 	abn, acn, web, kind           string
 	places                        []place
 }
@@ -168,6 +169,7 @@ func partyOf(v domain.Values) party {
 	}
 	for _, f := range []domain.Field{"legalName", "tradingName"} {
 		put(&p.names, Company(v[f].Text()))
+		put(&p.spelled, Text(v[f].Text()))
 		_, trading := TradingAs(v[f].Text())
 		put(&p.names, Company(trading))
 	}
@@ -227,7 +229,7 @@ func (w *weighing) customer(a, b party) {
 	}
 	away := w.places(a.places, b.places)
 	switch {
-	case a.kind != "" && b.kind != "" && a.kind != b.kind:
+	case a.kind != "" && b.kind != "" && a.kind != b.kind && (a.abn == "" || a.abn != b.abn) && !shared(a.spelled, b.spelled):
 		w.against = "a person and a company"
 	case away && a.abn != "" && a.abn == b.abn:
 		w.against = "one ABN at different addresses: two branches?"

@@ -62,6 +62,8 @@ func TestCompare(t *testing.T) {
 		{"a franchise", c, customerOf("Kowalski Pty Ltd", "Jim's Mowing", "", "", "", "9 Quay Street", "Pyrmont", "2009"),
 			customerOf("Delgado Services Pty Ltd", "Jim's Mowing", "", "", "", "77 Port Road", "Hindmarsh", "5007"), false, "franchise", ""},
 		{"a person and the own company", c, person, company, true, "a person and a company", ""},
+		{"a sole trader, one ABN", c, with(person, "abn", "51824753556"), with(company, "abn", "51824753556"), true, "", "same ABN"},
+		{"one name, and two opinions of what it is", c, person, with(person, "kind", "BUSINESS"), true, "", "same name"},
 		{"neighbours", c, customerOf("Smith Plumbing 12", "", "", "", "", "12 High Street", "Yass", "2582"), customerOf("Smith Plumbing 14", "", "", "", "", "14 High Street", "Yass", "2582"), false, "", ""},
 		{"two SKUs", p, product("A-1", "Hex bolt 8 mm", "", "1.20"), product("A-2", "Hex bolt 8 mm", "", "1.20"), false, "different SKUs", ""},
 		{"two barcodes", p, product("", "Hex bolt 8 mm", "9300601111111", "1.20"), product("A-2", "Hex bolt 8 mm", "9300601111112", "1.20"), false, "different barcodes", ""},
