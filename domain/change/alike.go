@@ -23,6 +23,7 @@ func indexed(kind domain.Kind, v domain.Values) []string {
 // candidate is another entity that a record may belong to.
 type candidate struct {
 	entityID string
+	home     string // of the record that is most alike
 	systems  []string
 	verdict  match.Verdict
 }
@@ -52,11 +53,11 @@ func (r *run) among(cur *store.Record, entityID string, keys []string, ask float
 		i := slices.IndexFunc(found, func(c candidate) bool { return c.entityID == rec.EntityID })
 		if i < 0 {
 			i = len(found)
-			found = append(found, candidate{entityID: rec.EntityID, verdict: v})
+			found = append(found, candidate{entityID: rec.EntityID, home: rec.Home, verdict: v})
 		}
 		found[i].systems = append(found[i].systems, rec.System)
 		if v.Score > found[i].verdict.Score {
-			found[i].verdict = v
+			found[i].verdict, found[i].home = v, rec.Home
 		}
 	}
 	found = slices.DeleteFunc(found, func(c candidate) bool { return c.verdict.Score < ask })

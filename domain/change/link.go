@@ -77,6 +77,7 @@ func (r *run) link(in Incoming, old, cur *store.Record, keys []match.Key) (linkR
 		if c, ok, err := r.sole(cur); err != nil {
 			return res, err
 		} else if ok {
+			cur.Home = c.home
 			cur.EntityID, res.linkedBy = c.entityID, fmt.Sprintf("alike (%.0f in 100): %s", 100*c.verdict.Score, strings.Join(c.verdict.Reasons, ", "))
 			return res, nil
 		}
