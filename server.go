@@ -96,6 +96,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum drift list [--all]              what vendors have changed: fields gone, new or in another form, versions, sunsets
   datum pin list [ENTITY] | withdraw ENTITY FIELD   what people have decided about single fields, or ask of their owners
   datum mapping VENDOR                  which vendor field is which canonical field
+  datum mapping show SYSTEM | check|diff|apply SYSTEM FILE   custom fields, other paths and defaults of one account; tried on stored objects
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
   datum match [--kind Product] [--dry-run]   ask about the duplicates in the database
@@ -512,7 +513,13 @@ func (c *command) match() error {
 	return c.admin(func(a *admin.Admin) error { return a.Match(c.ctx, o) })
 }
 
-func (c *command) mapping() error { return admin.Mapping(c.out, all.Vendors(), c.args) }
+func (c *command) mapping() error {
+	if len(c.args) > 1 {
+		args := c.split()
+		return c.admin(func(a *admin.Admin) error { return a.Mapping(c.ctx, args) })
+	}
+	return admin.Mapping(c.out, all.Vendors(), c.args)
+}
 
 func (c *command) sim() error {
 	if len(c.args) == 0 {

@@ -88,10 +88,7 @@ func (v Vendor) Carried(k domain.Kind) *Mapping {
 // CarriedBy returns the mapping of the kind in the account with these settings, nil if it does not carry it. Invalid if its
 // settings do not say what it carries.
 func (v Vendor) CarriedBy(settings map[string]string, k domain.Kind) (*Mapping, error) {
-	if v.Configure == nil {
-		return v.Carried(k), nil
-	}
-	ms, err := v.Configure(settings)
+	ms, err := v.Mappings(settings)
 	if err != nil {
 		return nil, err
 	}

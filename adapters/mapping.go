@@ -27,6 +27,8 @@ type Mapping struct {
 	Sparse bool
 	// Flat returns the object as the rows see it, of a stored raw object; nil if they are the same.
 	Flat func(raw Object) Object
+
+	defaults map[string]any // see KindOverlay
 }
 
 // Row maps one field. Get and Set are pure.
@@ -124,7 +126,7 @@ func (m *Mapping) Write(o Object, values domain.Values) error {
 			return &domain.Error{Code: domain.Invalid, Field: f, Message: fmt.Sprintf("%s cannot be written to %s: %v", f, strings.Join(r.Paths, ", "), err), Err: err}
 		}
 	}
-	return nil
+	return m.fill(o)
 }
 
 // unknown lists the top-level keys of o that neither a row nor Known names. Keys whose value is empty are not drift.

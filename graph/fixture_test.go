@@ -41,6 +41,7 @@ type idle struct{}
 
 func (idle) Wake(context.Context, pgx.Tx, []change.Wake) error          { return nil }
 func (idle) Ingest(context.Context, pgx.Tx, string) error               { return nil }
+func (idle) Remap(context.Context, pgx.Tx, string, int64) error         { return nil }
 func (idle) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
 func (idle) Follow(context.Context, pgx.Tx, []string) error             { return nil }
 func (idle) Resettle(context.Context, pgx.Tx, int64) error              { return nil }

@@ -52,6 +52,9 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 	if err != nil {
 		return h, named(err)
 	}
+	if m := row.Settings[adapters.OverlaySetting]; m != "" {
+		settings[adapters.OverlaySetting] = m // published, and no matter of the connection
+	}
 	// What worked before is put back if this does not.
 	before, err := store.GetCredential(ctx, e.pool, e.cfg.Sealer, system)
 	had := err == nil

@@ -136,6 +136,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 		river.AddWorker(rc.Workers, &pullWorker{Engine: e})
 		river.AddWorker(rc.Workers, &sweepWorker{Engine: e})
 		river.AddWorker(rc.Workers, &resettleWorker{Engine: e})
+		river.AddWorker(rc.Workers, &remapWorker{Engine: e})
 		river.AddWorker(rc.Workers, &retentionWorker{Engine: e})
 		river.AddWorker(rc.Workers, &deliverWorker{Engine: e})
 		river.AddWorker(rc.Workers, &beatWorker{Engine: e})
@@ -252,11 +253,9 @@ func (e *Engine) system(ctx context.Context, name string) (*connected, error) {
 	if err != nil {
 		return nil, err
 	}
-	mappings := v.Mapping
-	if v.Configure != nil {
-		if mappings, err = v.Configure(session.Settings); err != nil {
-			return nil, err
-		}
+	mappings, err := v.Mappings(session.Settings)
+	if err != nil {
+		return nil, err
 	}
 	a, err := v.Open(session)
 	if err != nil {
@@ -323,7 +322,7 @@ type carrier struct{ *Engine }
 // mapping is the vendor's, or the account's own where each has one.
 func (c carrier) mapping(s ownership.System, kind domain.Kind) *adapters.Mapping {
 	v := c.vendors[s.Adapter]
-	if v.Configure == nil {
+	if v.Configure == nil && s.Settings[adapters.OverlaySetting] == "" {
 		return v.Carried(kind)
 	}
 	// By the settings' text: to read a mapping anew for every change would cost more than the change.
@@ -336,7 +335,7 @@ func (c carrier) mapping(s ownership.System, kind domain.Kind) *adapters.Mapping
 	ms, known := c.mappings[key]
 	c.mu.Unlock()
 	if !known {
-		if ms, err = v.Configure(withDefaults(v, s.Settings)); err != nil {
+		if ms, err = v.Mappings(withDefaults(v, s.Settings)); err != nil {
 			c.log.Warn("the settings do not say what the system carries", "system", s.Name, "error", err)
 			ms = nil
 		}
@@ -386,8 +385,20 @@ func (e *Engine) Carries(adapter string, kind domain.Kind, f domain.Field) bool 
 	if adapter == ownership.Native {
 		return true
 	}
-	m := e.vendors[adapter].Carried(kind)
-	return m != nil && m.Row(f) != nil
+	if m := e.vendors[adapter].Carried(kind); m == nil || m.Row(f) != nil {
+		return m != nil
+	}
+	// Or an account of it has been given a place for the field.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	systems, err := store.Systems(ctx, e.pool)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(systems, func(s store.System) bool {
+		m, err := e.vendors[adapter].CarriedBy(s.Settings, kind)
+		return s.Adapter == adapter && err == nil && m != nil && m.Row(f) != nil
+	})
 }
 
 // Adapters returns the names of the vendors and of the native adapter.

@@ -164,7 +164,9 @@ func open(s adapters.Session) (_ adapters.Adapter, err error) {
 	if a.saleSize, err = strconv.Atoi(set("salePageSize", strconv.Itoa(defaultSalePage))); err != nil || a.saleSize < 1 || a.saleSize > maxPage {
 		return nil, bad("salePageSize", "must be a number from 1 to 1000")
 	}
-	a.mapped = a.habits.mappings()
+	if a.mapped, err = adapters.Configured(s.Settings, a.habits.mappings()); err != nil {
+		return nil, err
+	}
 	if a.s.Now == nil {
 		a.s.Now = time.Now
 	}

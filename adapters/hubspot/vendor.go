@@ -138,7 +138,11 @@ func open(s adapters.Session) (*Adapter, error) {
 	a := &Adapter{s: s, mappings: map[domain.Kind]adapters.Mapping{}, page: maxSearch, currency: strings.ToUpper(setting("currency", defaultCurrency)),
 		taxMode: strings.ToUpper(setting("taxMode", string(money.Exclusive))), pipeline: setting("pipeline", defaultPipeline),
 		sent: strings.FieldsFunc(setting("sentStages", defaultSent), func(r rune) bool { return r == ',' || r == ' ' }), extra: map[string]*memory[[]string]{}}
-	for _, m := range mappings(s.Settings) {
+	ms, err := adapters.Configured(s.Settings, mappings(s.Settings))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range ms {
 		a.mappings[m.Kind] = m
 	}
 	if v := s.Settings["pageSize"]; v != "" {

@@ -164,6 +164,9 @@ func (a *Adapter) prepare(ctx context.Context, j *job) {
 	}
 	o := adapters.Object{keyObject: j.typ}
 	m := a.mappings[j.w.Kind]
+	if j.base.ID != "" {
+		m.Carry(o, a.flat(j.base))
+	}
 	if err := m.Write(o, values); err != nil {
 		j.err = about(err, j.typ, j.base.ID)
 		return
@@ -203,8 +206,14 @@ func (a *Adapter) prepare(ctx context.Context, j *job) {
 	}
 	j.set = map[string]string{}
 	for k, v := range o {
-		if s, ok := v.(string); ok && !slices.Contains(notProperties, k) {
-			j.set[k] = s
+		if slices.Contains(notProperties, k) {
+			continue
+		}
+		switch adapters.Form(v) { // HubSpot's properties are all text
+		case "":
+			j.set[k] = ""
+		case "text", "number", "yes/no":
+			j.set[k] = fmt.Sprint(v)
 		}
 	}
 	if j.base.ID != "" && j.w.CanonicalID != "" && j.base.Properties[idProperty] != j.w.CanonicalID {

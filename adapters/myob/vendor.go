@@ -119,6 +119,13 @@ func open(s adapters.Session) (adapters.Adapter, error) {
 		return nil, bad("currency", `must be an ISO 4217 code such as "AUD"`)
 	}
 	a.books = books(currency, idField, a.setting("otherItem"))
+	for _, b := range a.books {
+		ms, err := adapters.Configured(s.Settings, []adapters.Mapping{b.m})
+		if err != nil {
+			return nil, err
+		}
+		b.m = ms[0]
+	}
 	var err error
 	if a.overlap, err = time.ParseDuration(a.setting("overlap")); err != nil || a.overlap < time.Second {
 		return nil, bad("overlap", `must be a duration of a second or more, such as "5m"`)

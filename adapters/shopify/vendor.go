@@ -105,7 +105,11 @@ var (
 )
 
 func open(s adapters.Session) (adapters.Adapter, error) {
-	a := &adapter{s: s, mapped: mappings(currencyOf(s.Settings)), overlap: defaultLap, size: maxPage, bulkFrom: defaultBulk, tests: s.Settings["testOrders"] == "true", shopName: s.Settings["shop"], costs: map[string]float64{}}
+	mapped, err := adapters.Configured(s.Settings, mappings(currencyOf(s.Settings)))
+	if err != nil {
+		return nil, err
+	}
+	a := &adapter{s: s, mapped: mapped, overlap: defaultLap, size: maxPage, bulkFrom: defaultBulk, tests: s.Settings["testOrders"] == "true", shopName: s.Settings["shop"], costs: map[string]float64{}}
 	bad := func(setting, why string) error {
 		return &domain.Error{Code: domain.Invalid, System: s.System, Op: "shopify.Open", Message: "the setting " + setting + " " + why}
 	}

@@ -32,6 +32,9 @@ func (a *adapter) write(ctx context.Context, w adapters.Write) (domain.Record, b
 		return domain.Record{}, false, a.err(domain.Unsupported, "%s of Shopify are only read", strings.ToLower(m.Object))
 	}
 	set := object{}
+	if w.Base != nil {
+		m.Carry(set, m.Stored(w.Base.Raw))
+	}
 	if err := m.Write(set, w.Values); err != nil {
 		e := *domain.AsError(err)
 		e.System = a.s.System

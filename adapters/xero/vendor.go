@@ -86,6 +86,13 @@ var (
 
 func open(s adapters.Session) (adapters.Adapter, error) {
 	a := &adapter{s: s, kinds: newKinds(defaultsOf(s.Settings)), overlap: defaultLap, size: maxPage}
+	for _, k := range a.kinds {
+		ms, err := adapters.Configured(s.Settings, []adapters.Mapping{k.mapping})
+		if err != nil {
+			return nil, err
+		}
+		k.mapping = ms[0]
+	}
 	bad := func(setting, why string) error {
 		return &domain.Error{Code: domain.Invalid, System: s.System, Op: "xero.Open", Message: "the setting " + setting + " " + why}
 	}

@@ -300,6 +300,7 @@ func (a *adapter) item(k *kind, w adapters.Write, base object) (item, error) {
 			return it, err
 		}
 	}
+	k.mapping.Carry(o, base)
 	if err := k.mapping.Write(o, values); err != nil {
 		return it, a.fault(k, w, err)
 	}

@@ -33,6 +33,8 @@ type Queue interface {
 	Follow(ctx context.Context, tx pgx.Tx, entityIDs []string) error
 	// Resettle starts the pass over all entities that were resolved under an older policy than version.
 	Resettle(ctx context.Context, tx pgx.Tx, version int64) error
+	// Remap starts the pass over all stored records of a system under a version of its mapping document.
+	Remap(ctx context.Context, tx pgx.Tx, system string, version int64) error
 }
 
 // Wake names a projection that has become due.
@@ -109,6 +111,9 @@ func (r *run) known(name string) (ownership.System, []store.Drift, error) {
 		a.systems, a.live, a.settled = systems, live, time.Now()
 		a.mu.Unlock()
 	}
+	if r.instead != nil && r.instead.Name == name {
+		return *r.instead, live[name], nil
+	}
 	s := systems[name]
 	return ownership.System{Name: name, Adapter: s.Adapter, Settings: s.Settings}, live[name], nil
 }
@@ -142,6 +147,7 @@ const (
 	FromCase       Source = "case"
 	FromFlow       Source = "flow"
 	FromPolicy     Source = "policy"
+	FromMapping    Source = "mapping" // stored objects, read anew
 )
 
 // Cause is who and what brought a change about.
@@ -202,7 +208,9 @@ type run struct {
 	batch *pgx.Batch
 	cause Cause
 	wakes []Wake
-	moved []string // entities whose golden values have changed, of kinds that flows follow
+	// instead is a system with settings that are only being tried out; nil if there is none.
+	instead *ownership.System
+	moved   []string // entities whose golden values have changed, of kinds that flows follow
 
 	// For a preview: golden values that have changed, entities that are new, and those that are part of another one now.
 	golden []GoldenChange

@@ -108,7 +108,7 @@ func (r *run) record(in Incoming) (Result, error) {
 	if cur == nil {
 		return Result{EntityID: old.EntityID, Stale: true}, nil
 	}
-	if in.Source != FromProjection || old == nil {
+	if in.Source != FromProjection && in.Source != FromMapping || old == nil {
 		cur.Waits = waits
 	}
 	if cur.Deleted && cur.MergedInto == "" && old == nil {

@@ -137,6 +137,7 @@ func (b *bell) Resettle(_ context.Context, _ pgx.Tx, version int64) error {
 
 func (b *bell) Ingest(context.Context, pgx.Tx, string) error { return nil }
 
+func (b *bell) Remap(context.Context, pgx.Tx, string, int64) error         { return nil }
 func (b *bell) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
 
 func (b *bell) Follow(context.Context, pgx.Tx, []string) error { return nil }

@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/user"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -354,30 +353,6 @@ func date(t *time.Time) string {
 		return "-"
 	}
 	return t.Format(time.DateOnly)
-}
-
-// Mapping prints a vendor's mapping tables.
-func Mapping(out io.Writer, vendors []adapters.Vendor, args []string) error {
-	names := make([]string, len(vendors))
-	for i, v := range vendors {
-		names[i] = v.Name
-	}
-	if len(args) != 1 || !slices.Contains(names, args[0]) {
-		return invalid("usage: datum mapping %s", strings.Join(names, "|"))
-	}
-	v := vendors[slices.Index(names, args[0])]
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, m := range v.Mapping {
-		fmt.Fprintf(w, "%s\t%s %s\tour id in %s\n", m.Kind, v.Title, m.Object, m.IDField)
-		for _, r := range m.Rows {
-			note := r.Note
-			if r.Set == nil {
-				note = strings.TrimPrefix(note+"; read only", "; ")
-			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", r.Field, strings.Join(r.Paths, ", "), note)
-		}
-	}
-	return w.Flush()
 }
 
 // Import reads objects of a kind from a CSV file on behalf of a system, by the same rules as the API.
