@@ -172,6 +172,25 @@ func TestErasureLeavesNothing(t *testing.T) {
 	if !systems["crm"] || !systems["accounting"] {
 		t.Errorf("held at %v", systems)
 	}
+	// A document that comes in anew for him: it refers to the mark, and says no more of him than it must.
+	for _, h := range proof.Report.Held {
+		if h.System != "accounting" {
+			continue
+		}
+		_, err := r.engine.Applier().Record(ctx, change.Incoming{System: "accounting", Cause: cause, Record: domain.Record{Kind: domain.KindInvoice, ExternalID: "late", ModifiedAt: time.Now(), FetchedAt: time.Now(),
+			Raw: json.RawMessage(`{"Contact": {"Name": "Wilhelmina Zyzzogeton"}}`), Values: domain.Values{"number": `"INV-9"`, "customer": domain.TextValue(domain.Ext(h.ExternalID)), "notes": `"for Wilhelmina Zyzzogeton"`}}})
+		must(t, err)
+	}
+	var customer, number string
+	must(t, r.pool.QueryRow(ctx, `SELECT values ->> 'customer', values ->> 'number' FROM records WHERE external_id = 'late' AND raw IS NULL AND waits = '{}'`).Scan(&customer, &number))
+	if customer != id || number != "INV-9" {
+		t.Errorf("a late invoice %s of %s", number, customer)
+	}
+	for table, text := range found() {
+		if table != "erasure_identities" {
+			t.Errorf("with a late document in %s: …%s…", table, text)
+		}
+	}
 	for _, system := range []string{"crm", "accounting"} {
 		must(t, r.engine.SetMode(ctx, system, store.ModeLive, cause))
 	}

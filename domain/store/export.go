@@ -41,7 +41,9 @@ func Export(ctx context.Context, db DB, id string) (json.RawMessage, error) {
 			UNION SELECT l.exchange_id, l.sent_at FROM corr c CROSS JOIN LATERAL (SELECT exchange_id, sent_at FROM exchange_links WHERE correlation_id = c.correlation_id OFFSET 0) l
 		), exch AS (
 			SELECT x.*, EXISTS (SELECT FROM exchange_links l WHERE l.exchange_id = x.id AND l.sent_at = x.sent_at AND l.correlation_id NOT IN (SELECT correlation_id FROM corr))
-					OR (SELECT count(DISTINCT s.external_id) FROM signals s WHERE s.correlation_id <> '' AND s.correlation_id = x.correlation_id) > 1 AS shared
+					OR (SELECT count(DISTINCT s.external_id) FROM signals s WHERE s.correlation_id <> '' AND s.correlation_id = x.correlation_id) > 1
+					-- A list shows others, whatever it was asked for: only a call that names the entity is about it alone.
+					OR strpos(x.request_body, $1) = 0 AND NOT EXISTS (SELECT FROM names n WHERE n.system = x.system AND strpos(concat(x.path, x.request_body), regexp_replace(n.external_id, '^.*/', '')) > 0) AS shared
 			FROM hits h CROSS JOIN LATERAL (SELECT * FROM exchanges WHERE id = h.id AND sent_at = h.sent_at OFFSET 0) x
 			WHERE EXISTS (SELECT FROM names n WHERE n.system = x.system AND strpos(concat(x.path, x.request_body, x.response_body), regexp_replace(n.external_id, '^.*/', '')) > 0)
 				OR strpos(x.request_body, $1) > 0
