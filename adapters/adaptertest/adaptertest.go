@@ -136,7 +136,7 @@ func Run(t *testing.T, f Fixture) {
 		"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
 		"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
 		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "check": check,
-		"immutable": immutable, "read only": readOnly,
+		"immutable": immutable, "read only": readOnly, "one shape": oneShape,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -283,3 +283,68 @@ func merged(e *env) {
 		e.t.Error("the survivor looks merged or deleted")
 	}
 }
+
+// oneShape: an object that has not changed shows the same members however it is read, else one way of reading would look like
+// drift to the other.
+func oneShape(e *env) {
+	id := ""
+	if e.f.ReadOnly || e.ab.Writer == nil {
+		id = e.newcomer("Shape Pty Ltd")
+	} else {
+		r, _ := e.create(0)
+		id = r.ExternalID
+	}
+	ways := map[string]domain.Record{"fetched": e.fetch(id)}
+	note := func(way string, rs []domain.Record) {
+		for _, r := range rs {
+			if r.ExternalID == id {
+				ways[way] = r
+			}
+		}
+	}
+	cursor := ""
+	e.eventually("the changes show the object", func() bool {
+		var rs []domain.Record
+		rs, cursor = e.changes(cursor)
+		note("from the changes", rs)
+		_, ok := ways["from the changes"]
+		return ok
+	})
+	if e.ab.BatchFetcher != nil {
+		rs, err := e.ab.BatchFetcher.FetchMany(e.t.Context(), e.f.Kind, []string{id})
+		e.is("fetch many", err)
+		note("fetched with others", rs)
+	}
+	if e.ab.Sweeper != nil {
+		for cursor, more := "", true; more; {
+			p, err := e.ab.Sweeper.List(e.t.Context(), e.f.Kind, cursor)
+			if !e.is("list", err) {
+				return
+			}
+			note("listed", p.Records)
+			cursor, more = p.Cursor, p.More
+		}
+	}
+	if e.ab.Finder != nil {
+		found, err := e.ab.Finder.Find(e.t.Context(), e.f.Kind, []adapters.Query{{CanonicalID: ways["fetched"].CanonicalID, Values: ways["fetched"].Values}})
+		if e.is("find", err) && len(found) == 1 {
+			note("found", found[0])
+		}
+	}
+	for a, old := range ways {
+		for b, now := range ways {
+			e.noDrift(a+", then "+b, old, now, false)
+		}
+	}
+}
+
+// noDrift fails the test if the later object looks as if the vendor had changed its form; cleared says that a member that is left
+// out may have been cleared.
+func (e *env) noDrift(what string, old, now domain.Record, cleared bool) {
+	e.t.Helper()
+	for _, is := range e.m.Drift(e.m.Stored(old.Raw), e.m.Stored(now.Raw), nil) {
+		if !cleared || is.Code != domain.FieldLeftOut {
+			e.t.Errorf("%s: %s of %s looks like drift: %s", what, is.Path, is.Field, is.Message)
+		}
+	}
+}

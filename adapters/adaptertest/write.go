@@ -53,7 +53,12 @@ func roundTrip(e *env) {
 				r, w = out.Record, write
 			}
 			e.same("answer to "+what, out.Record, domain.Values{field: v})
+			before := r
 			r = e.fetch(r.ExternalID)
+			if before.ExternalID == r.ExternalID {
+				e.noDrift("fetch after "+what, out.Record, r, e.m.Sparse)
+				e.noDrift("fetch after "+what, before, r, e.m.Sparse)
+			}
 			e.same("fetch after "+what, r, domain.Values{field: v})
 		}
 	}

@@ -48,7 +48,7 @@ func conformance(kind domain.Kind, typ string) adaptertest.Fixture {
 			return map[string]string{"portalId": credentials["portalId"], "pageSize": "5"}
 		},
 		TokenPath: "/oauth/2026-03/token", Path: "/crm/v3/objects",
-		Must:       []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker", "Provisioner"},
+		Must:       []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker", "Provisioner", "Remapper"},
 		ExternalID: func(o map[string]any) string { return fmt.Sprint(typ, "/", o["id"]) },
 		ObjectID:   func(externalID string) string { return strings.TrimPrefix(externalID, typ+"/") },
 		SignsTime:  true,

@@ -281,9 +281,7 @@ func (a *Adapter) flat(o object) adapters.Object {
 	for k, v := range o.Properties {
 		m[k] = plain(v)
 	}
-	if o.Owner != "" {
-		m[keyOwner] = o.Owner
-	}
+	m[keyOwner] = o.Owner
 	switch {
 	case o.Type == companies:
 		var list []domain.Contact

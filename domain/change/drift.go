@@ -60,8 +60,14 @@ func (r *run) reshape(in *Incoming, old *store.Record) error {
 		return err
 	}
 	for _, is := range found {
-		if v, ours := in.Wrote[is.Field]; ours && v.Empty() && is.Code == domain.FieldLeftOut {
-			continue // we have cleared it
+		if v, ours := in.Wrote[is.Field]; is.Code == domain.FieldLeftOut || is.Code == domain.FieldMissing {
+			if ours && v.Empty() {
+				continue // we have cleared it
+			}
+			if in.Source == FromProjection && !ours && !slices.ContainsFunc(before, func(b domain.Issue) bool { return b.Path == is.Path }) {
+				keep(rec, values, is.Field)
+				continue // the answer to a write need not show what was not written, and is laid over an object that may be older
+			}
 		}
 		sort := sortOf(is)
 		i := slices.IndexFunc(decided, func(d store.Drift) bool { return d.Sort == sort && d.Path == is.Path })

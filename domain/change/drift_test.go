@@ -144,3 +144,36 @@ func TestMissingFieldParks(t *testing.T) {
 	w.isGolden(e2, "phone", domain.Null)
 	w.none(store.CaseDrift)
 }
+
+// The answer to a write may show less than a look at the object does: it is laid over what the write began with, which may be an
+// object that had not been read whole. Nothing is gone, nothing is parked, and what was read meanwhile stands.
+func TestAnswerToAWriteIsNoDrift(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	v := values("legalName", "Hartley", "phone", "+61299990001")
+	rec := w.record("h1", 1, w.shelf.carried(crm, v))
+	rec.Raw = []byte(`{"legalName": "Hartley"}`) // what the vendor answered to the creation
+	e := w.apply(crm, rec, change.FromPoll).EntityID
+	base := rec.Values
+	whole := w.record("h1", 2, w.shelf.carried(crm, with(v, values("website", "https://hartley.example"))))
+	whole.Raw = []byte(`{"legalName": "Hartley", "phone": "+61299990001", "website": "https://hartley.example"}`)
+	w.apply(crm, whole, change.FromWebhook)
+
+	answer := w.record("h1", 3, with(base, values("legalName", "Hartley & Sons")))
+	answer.Raw = []byte(`{"legalName": "Hartley & Sons"}`)
+	res, err := w.a.Record(ctx, change.Incoming{System: crm, Record: answer, Base: base, EntityID: e, Wrote: values("legalName", "Hartley & Sons"), Cause: w.cause(crm, change.FromProjection)})
+	w.ok(err)
+	if res.EntityID != e {
+		t.Fatalf("the answer went to %s", res.EntityID)
+	}
+	w.none(store.CaseDrift)
+	for f, want := range values("phone", "+61299990001", "website", "https://hartley.example", "legalName", "Hartley & Sons") {
+		if got := w.stored(crm, "h1").Values[f]; got != want {
+			t.Errorf("the record's %s is %s, not %s", f, got, want)
+		}
+	}
+	w.edit(crm, e, values("phone", "+61299990002"))
+	if p := w.projection(e, crm); p.Status == store.Parked {
+		t.Errorf("the projection is parked: %s", p.Error)
+	}
+}
