@@ -9,8 +9,8 @@ import (
 	"datum/domain"
 )
 
-// OverlaySetting is the account setting that holds the document in force; see ParseOverlay.
-const OverlaySetting = "mapping"
+// OverlaySetting is the account setting that holds the document in force; see ParseOverlay. No vendor has a setting of this name.
+const OverlaySetting = "mappingDocument"
 
 // customFields is the canonical field in which custom fields stand.
 const customFields = domain.Field("customFields")
