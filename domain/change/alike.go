@@ -171,3 +171,64 @@ func (s *settlement) compare() error {
 	}
 	return err
 }
+
+// apart closes the cases that ask whether a settled entity is another one that it was only alike to, where there is nothing left
+// to ask about. What either was kept from is written then. If they come to be alike again, it is asked again.
+func (s *settlement) apart() error {
+	cases := slices.DeleteFunc(slices.Clone(s.st.Cases), func(c store.Case) bool { return c.Kind != store.CaseDuplicate || len(c.Detail.Keys) > 0 })
+	if len(cases) == 0 {
+		return nil
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	for _, c := range cases {
+		if asks, err := s.asks(c); err != nil || asks {
+			if err == nil {
+				continue
+			}
+			return err
+		}
+		store.QueueCaseAnswer(s.batch, c.ID, "closed", "no longer so", "", "what the two say is no longer alike", s.cause.CorrelationID)
+		store.QueueEvent(s.batch, store.TopicCase, c.EntityID, c.System, c.ID, s.cause.CorrelationID)
+		if _, err := s.run.resettle(c.EntityID, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asks reports whether there is still reason to ask whether two entities are one: they share a strong key or are alike. While
+// one of them has no live record, there is: a record that is deleted has not taken back what it said.
+func (s *settlement) asks(c store.Case) (bool, error) {
+	ask := s.kp.Match.Ask
+	if c.Detail.Score > 0 && (ask == 0 || c.Detail.Score < ask) {
+		ask = c.Detail.Score // a scan may have asked about less
+	}
+	var recs [2][]*store.Record
+	var keys [2][]string
+	for i, id := range slices.Sorted(slices.Values([]string{c.EntityID, c.OtherID})) {
+		st, err := store.LockEntity(s.ctx, s.tx, id)
+		if err != nil || st.Entity.MergedInto != "" {
+			return true, err
+		}
+		keys[i] = pinnedKeys(c.EntityKind, st.Pins)
+		for _, rec := range st.Records {
+			if !rec.Deleted {
+				recs[i] = append(recs[i], rec)
+				keys[i] = append(keys[i], texts(match.Keys(c.EntityKind, rec.Values))...)
+			}
+		}
+	}
+	if len(recs[0]) == 0 || len(recs[1]) == 0 || slices.ContainsFunc(keys[0], func(k string) bool { return slices.Contains(keys[1], k) }) {
+		return true, nil
+	}
+	for _, a := range recs[0] {
+		for _, b := range recs[1] {
+			if ask > 0 && match.Compare(c.EntityKind, a.Values, b.Values).Score >= ask {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}

@@ -1,6 +1,7 @@
 package change_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,63 @@ func TestAlikeLater(t *testing.T) {
 	w.change(crm, "h2", values("legalName", "Harbour Freight", "phone", "+61295550101"))
 	c := w.one(store.CaseDuplicate)
 	w.decide(c.ID, change.ChoiceDifferent)
+}
+
+// A case is over by itself once later values make the two unlike, whichever of them changes, and what was held back is written;
+// it is asked again when they come to be alike again.
+func TestAlikeNoLonger(t *testing.T) {
+	t.Parallel()
+	freight, storage := values("legalName", "Harbour Freight Pty Ltd", "phone", "+61295550101"), values("legalName", "Pyrmont Storage Pty Ltd", "phone", "+61295550102")
+	for _, older := range []bool{true, false} {
+		w := newWorld(t, ownership.DefaultSource())
+		a := w.see(crm, "h1", freight).EntityID
+		b := w.see(accounting, "x1", values("legalName", "Harbor Freight", "phone", "+61295550101")).EntityID
+		c := w.one(store.CaseDuplicate)
+		w.isAt(b, crm, store.Parked)
+		system, id, own := accounting, "x1", "Harbor Freight"
+		if older {
+			system, id, own = crm, "h1", "Harbour Freight"
+		}
+		w.change(system, id, values("email", "office@harbour.example.com"))
+		w.one(store.CaseDuplicate) // still alike
+		w.change(system, id, storage)
+		w.none(store.CaseDuplicate)
+		w.isAt(b, crm, store.Pending)
+		if c, err := store.CaseByID(ctx, w.pool, c.ID, false); err != nil || c.Status != "closed" || c.ResolvedBy != "" {
+			t.Errorf("case %+v, %v", c, err)
+		}
+		w.change(system, id, values("legalName", own, "phone", "+61295550101"))
+		if again := w.one(store.CaseDuplicate); again.ID == c.ID || !slices.Contains([]string{a, b}, again.OtherID) {
+			t.Errorf("case %+v", again)
+		}
+	}
+}
+
+// It goes on asking while they share a strong key, and when one is deleted, which takes nothing back. An app's edit counts as well.
+func TestAlikeStill(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(ownership.DefaultSource(), "phone: {owner: crm, fallback: [accounting, ops]", "phone: {owner: ops, fallback: [crm, accounting]", 1))
+	w.see(crm, "h1", values("legalName", "Harbour Freight Pty Ltd", "phone", "+61295550101"))
+	w.see(crm, "h2", values("legalName", "Harbor Freight", "phone", "+61295550101"))
+	w.one(store.CaseDuplicate)
+	w.change(crm, "h2", values("abn", abn(1), "legalName", "Pyrmont Storage", "phone", ""))
+	w.none(store.CaseDuplicate)
+	w.change(crm, "h2", values("abn", "", "legalName", "Harbor Freight", "phone", "+61295550101"))
+	w.change(crm, "h1", values("abn", abn(1)))
+	w.change(crm, "h2", values("abn", abn(1), "legalName", "Pyrmont Storage", "phone", ""))
+	w.one(store.CaseDuplicate)
+	w.change(crm, "h2", values("abn", ""))
+	w.none(store.CaseDuplicate)
+	id := w.edit(ops, "", values("legalName", "Harbour Freight", "phone", "+61295550101")).EntityID
+	c := w.one(store.CaseDuplicate)
+	w.edit(ops, id, values("phone", "+61295550109"))
+	if c, err := store.CaseByID(ctx, w.pool, c.ID, false); err != nil || c.Status != "closed" {
+		t.Errorf("case %+v, %v", c, err)
+	}
+	w.edit(ops, id, values("phone", "+61295550101"))
+	w.one(store.CaseDuplicate)
+	w.gone(crm, "h1")
+	w.one(store.CaseDuplicate)
 }
 
 // A business's branches share its ABN and are not made one by themselves; the same ABN at one place still is.

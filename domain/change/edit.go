@@ -339,6 +339,9 @@ func (r *run) update(e Edit, res *Result) error {
 		}
 	}
 	out, err := s.settle()
+	if err == nil && len(contributed) > 0 {
+		err = s.apart()
+	}
 	proposed := res.Proposed
 	*res = out.Result
 	res.Proposed, res.Cases = proposed, append(cases, res.Cases...)

@@ -203,6 +203,11 @@ func (r *run) record(in Incoming) (Result, error) {
 	}
 	out.Created = res.Created
 	out.Cases = append(res.Cases, out.Cases...)
+	if old != nil && restated(old, cur) {
+		if err := s.apart(); err != nil {
+			return out.Result, err
+		}
+	}
 	if !cur.Deleted && (old == nil || old.EntityID != cur.EntityID) {
 		if err := r.flush(); err != nil {
 			return out.Result, err
