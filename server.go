@@ -81,7 +81,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum work                            the workers
   datum policy show|check FILE|diff FILE|apply FILE
   datum system list|authorise NAME FILE|connect NAME FILE|mode NAME off|observe|dry_run|live|sweep NAME|rewrap
-  datum sweep level|list|show ID        how far each system is level, and what each complete comparison found
+  datum sweep level|hooks|list|show ID  how far each system is level, what its webhooks miss, and what each complete comparison found
   datum pause [SYSTEM --reason WHY [--kind K] [--direction in|out] [--until WHEN]] | resume SYSTEM [--kind K] [--direction in|out]
   datum deadletters [--system S] [--kind K]   what does not go on by itself, by cause
   datum reprocess start retry|skip|resend|refetch|replay [ID…] [filter flags]|list|show RUN|cancel RUN

@@ -48,6 +48,8 @@ type Vendor struct {
 	// Discover finds required settings that a person left out in the account itself (Xero's tenantId); nil if the vendor
 	// has none. Invalid if the choice is a person's, naming what there is to choose from.
 	Discover func(ctx context.Context, s Session) (map[string]string, error)
+	// Hooks are what the vendor tells by webhook.
+	Hooks Hooks
 	// Open returns an adapter for one connected account. It makes no network call.
 	Open func(Session) (Adapter, error)
 	// Configure returns the mapping of one account where what is carried is the account's own matter (a database's tables);
@@ -292,6 +294,45 @@ type Notifier interface {
 	Receive(hook Webhook, secrets []string) (Notification, error)
 }
 
+// Hooks are what a vendor tells by webhook. Of other kinds, and of vendors without, changes are polled.
+type Hooks struct {
+	Kinds []domain.Kind // whose changes are told
+	// Help says what a person does in the vendor's own pages where webhooks have stopped: what to open, what to press.
+	Help string
+}
+
+// Hook is where a system's webhooks go.
+type Hook struct {
+	URL    string // as the vendor reaches it
+	Secret string // the newest signing secret; vendors that sign nothing send it as a bearer token
+}
+
+// SubscriptionState is how a subscription stands.
+type SubscriptionState string
+
+// States of a subscription.
+const (
+	SubscriptionActive   SubscriptionState = "active"
+	SubscriptionMissing  SubscriptionState = "missing"  // there is none for this address
+	SubscriptionDisabled SubscriptionState = "disabled" // there is one, switched off or with another secret
+)
+
+// Subscription is one sort of notification that Receive understands, as the account has it.
+type Subscription struct {
+	ID    string // the vendor's; "" if it is missing
+	Topic string // the vendor's own word: "CUSTOMERS_UPDATE"
+	State SubscriptionState
+}
+
+// Subscriber sets webhooks up where the vendor's API lets an account do so. It is asked when a system is connected and again
+// and again, because vendors end subscriptions whose deliveries fail. Forbidden if the account may not have any.
+type Subscriber interface {
+	// Subscriptions returns one entry for each topic, as it stands for the hook. It changes nothing.
+	Subscriptions(ctx context.Context, hook Hook) ([]Subscription, error)
+	// Subscribe makes every topic active for the hook and leaves other receivers' subscriptions alone. It may be repeated.
+	Subscribe(ctx context.Context, hook Hook) error
+}
+
 // Health is what a Checker found.
 type Health struct {
 	Account  string            // the account's own name, "Hartley Plumbing Pty Ltd"
@@ -327,6 +368,7 @@ type Abilities struct {
 	Finder       Finder
 	Sweeper      Sweeper
 	Notifier     Notifier
+	Subscriber   Subscriber
 	Checker      Checker
 	Provisioner  Provisioner
 	Remapper     Remapper
@@ -341,6 +383,7 @@ func AbilitiesOf(a Adapter) Abilities {
 	ab.Finder, _ = a.(Finder)
 	ab.Sweeper, _ = a.(Sweeper)
 	ab.Notifier, _ = a.(Notifier)
+	ab.Subscriber, _ = a.(Subscriber)
 	ab.Checker, _ = a.(Checker)
 	ab.Provisioner, _ = a.(Provisioner)
 	ab.Remapper, _ = a.(Remapper)

@@ -54,6 +54,15 @@ func (r *systemResolver) Convergence(ctx context.Context, obj *model.System) ([]
 	}), err
 }
 
+func (r *systemResolver) Webhooks(ctx context.Context, obj *model.System) (*model.WebhookHealth, error) {
+	h, err := loader.From(ctx).Webhooks.Load(ctx, obj.Name)()
+	if err != nil || h == nil {
+		return nil, err
+	}
+	return &model.WebhookHealth{ReceivedAt: h.ReceivedAt, Received: int(h.Received), Found: int(h.Found), Untold: int(h.Untold), Silent: int(h.Silent), Gaps: int(h.Gaps),
+		Wanted: h.Wanted, Active: h.Active, CheckedAt: h.CheckedAt, Repaired: int(h.Repaired), RepairedAt: h.RepairedAt, Problem: text(h.Problem)}, nil
+}
+
 func (r *convergenceResolver) Sweep(ctx context.Context, obj *model.Convergence) (*model.Sweep, error) {
 	if obj.SweepID == "" {
 		return nil, nil

@@ -34,8 +34,11 @@ func TestConvergence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := store.NoteWebhooks(t.Context(), f.pool, "crm", 3); err != nil {
+		t.Fatal(err)
+	}
 	r := f.ask(store.RoleReader, `{
-		systems { name convergence { kind share wanted level open ageSeconds sweep { id system } } }
+		systems { name convergence { kind share wanted level open ageSeconds sweep { id system } } webhooks { received untold wanted problem } }
 		sweeps(first: 1, system: "crm") { nodes { id complete level durationSeconds theirs { count hash } ours { hash } money { month difference } } pageInfo { hasNextPage } }
 	}`, nil)
 	for _, c := range []struct {
@@ -45,6 +48,7 @@ func TestConvergence(t *testing.T) {
 		{"accounting", []any{"systems", 0, "name"}}, {0.0, []any{"systems", 0, "convergence", 0, "share"}}, {1.0, []any{"systems", 0, "convergence", 0, "open"}},
 		{"accounting", []any{"systems", 0, "convergence", 0, "sweep", "system"}},
 		{1.0, []any{"systems", 1, "convergence", 0, "share"}}, {true, []any{"sweeps", "nodes", 0, "complete"}}, {false, []any{"sweeps", "nodes", 0, "level"}},
+		{nil, []any{"systems", 0, "webhooks"}}, {3.0, []any{"systems", 1, "webhooks", "received"}}, {nil, []any{"systems", 1, "webhooks", "problem"}},
 		{"aa", []any{"sweeps", "nodes", 0, "theirs", "hash"}}, {"12.10", []any{"sweeps", "nodes", 0, "money", 0, "difference"}},
 		{false, []any{"sweeps", "pageInfo", "hasNextPage"}}, {r.at("systems", 1, "convergence", 0, "sweep", "id"), []any{"sweeps", "nodes", 0, "id"}},
 	} {

@@ -60,6 +60,14 @@ type SweepArgs struct {
 // Kind implements river.JobArgs.
 func (SweepArgs) Kind() string { return "sweep" }
 
+// HooksArgs asks for a system's webhook subscriptions to be looked at, and made again where they are dead.
+type HooksArgs struct {
+	System string `json:"system" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (HooksArgs) Kind() string { return "hooks" }
+
 // FlowArgs asks for the flows that follow from an entity to be brought up to date.
 type FlowArgs struct {
 	EntityID string `json:"entityId"`

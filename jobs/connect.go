@@ -113,7 +113,11 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 	if c.Checker == nil {
 		return h, nil
 	}
-	h, err = c.Checker.Check(ctx)
+	if h, err = c.Checker.Check(ctx); err == nil {
+		if problem := e.subscribe(ctx, c, false); problem != "" {
+			h.Problems = append(h.Problems, problem)
+		}
+	}
 	if unmade != "" && err == nil && h.Account != "" {
 		h.Problems = append(h.Problems, unmade)
 	}

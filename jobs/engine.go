@@ -46,6 +46,9 @@ type Config struct {
 	Now func() time.Time
 	// StuckAfter is after how many failed tries of one write a person is told; default 20.
 	StuckAfter int
+	// Hooks is the time between looks at a system's webhook subscriptions, and HookBound how long after a change its webhook
+	// may come.
+	Hooks, HookBound time.Duration
 	// WebhookURL returns the URL under which a vendor reaches the system's webhooks, for signatures that cover it.
 	WebhookURL func(system string) string
 }
@@ -68,6 +71,7 @@ type Engine struct {
 	queues  map[string]bool
 	// mappings are what accounts carry, by adapter and settings.
 	mappings map[string][]adapters.Mapping
+	hooked   map[string]int64            // notifications accepted since they were last noted, by system
 	braked   map[string]bool             // systems of which the brake holds signals back
 	timers   map[river.JobArgs]time.Time // jobs that wait here, and until when
 	running  context.Context             // from Start to Stop; nil before
@@ -99,6 +103,12 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	if cfg.Poll <= 0 {
 		cfg.Poll = time.Minute
+	}
+	if cfg.Hooks <= 0 {
+		cfg.Hooks = 15 * time.Minute
+	}
+	if cfg.HookBound <= 0 {
+		cfg.HookBound = 2 * time.Minute
 	}
 	if cfg.Sweep <= 0 {
 		cfg.Sweep = 6 * time.Hour
@@ -135,6 +145,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 		river.AddWorker(rc.Workers, &projectWorker{Engine: e})
 		river.AddWorker(rc.Workers, &pullWorker{Engine: e})
 		river.AddWorker(rc.Workers, &sweepWorker{Engine: e})
+		river.AddWorker(rc.Workers, &hooksWorker{Engine: e})
 		river.AddWorker(rc.Workers, &resettleWorker{Engine: e})
 		river.AddWorker(rc.Workers, &remapWorker{Engine: e})
 		river.AddWorker(rc.Workers, &retentionWorker{Engine: e})

@@ -70,6 +70,11 @@ func (b *inbox) run() {
 			return
 		}
 		err := b.store(batch)
+		if err == nil {
+			for _, d := range batch {
+				b.heard(d.system.Name)
+			}
+		}
 		_, refused := errors.AsType[*pgconn.PgError](err)
 		for _, d := range batch {
 			if refused && n > 1 {

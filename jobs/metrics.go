@@ -53,6 +53,10 @@ var (
 	descLevel       = desc("convergence_ratio", "Share of the entities of a system whose record equals what is wanted.", "system", "kind")
 	descOpen        = desc("convergence_open", "Entities of a system whose record does not equal what is wanted.", "system", "kind")
 	descLevelAge    = desc("convergence_age_seconds", "Time since the last complete comparison began; -1 if there was none.", "system", "kind")
+	descHookAge     = desc("webhook_age_seconds", "Time since the last webhook was accepted; -1 if none ever was.", "system")
+	descHooks       = desc("webhooks_received", "Webhooks accepted in all.", "system")
+	descUntold      = desc("webhooks_untold", "Changes of the last day that a poll or sweep has found and no webhook had told of.", "system")
+	descSubscribed  = desc("webhook_subscriptions", "Webhook subscriptions that Datum looks after.", "system", "state")
 	descFeedEvents  = desc("feed_held_events", "Committed events held back behind a running transaction.")
 	descFeedLag     = desc("feed_lag_seconds", "Age of the oldest event that is held back.")
 	descJobs        = desc("jobs", "Jobs by queue and state.", "queue", "state")
@@ -173,6 +177,19 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		} else {
 			gauge(descLevelAge, -1, l.System, k)
 		}
+	}
+	hooks, err := store.WebhookHealths(ctx, c.pool)
+	collect("webhooks", err)
+	for _, h := range hooks {
+		if h.ReceivedAt != nil {
+			gauge(descHookAge, age(h.ReceivedAt), h.System)
+		} else {
+			gauge(descHookAge, -1, h.System)
+		}
+		gauge(descHooks, float64(h.Received), h.System)
+		gauge(descUntold, float64(h.Untold), h.System)
+		gauge(descSubscribed, float64(h.Active), h.System, "active")
+		gauge(descSubscribed, float64(h.Wanted-h.Active), h.System, "dead")
 	}
 	held, lag, err := feed.Lag(ctx, c.pool)
 	collect("feed", err)

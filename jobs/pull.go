@@ -26,6 +26,9 @@ type pullWorker struct {
 func (w *pullWorker) Work(ctx context.Context, job *river.Job[PullArgs]) error {
 	kind, corr := job.Args.Of, domain.NewID("cor")
 	ctx = domain.WithCorrelation(ctx, corr)
+	if err := store.BeginReading(ctx, w.pool, job.Args.System, kind); err != nil {
+		return err
+	}
 	for started := time.Now(); ; {
 		c, err := w.readable(ctx, job.Args.System, kind)
 		if err != nil || c == nil {
@@ -108,6 +111,11 @@ func (e *Engine) take(ctx context.Context, c *connected, kind domain.Kind, name 
 		signals, items, err := e.news(ctx, tx, c, kind, signals)
 		if err != nil {
 			return err
+		}
+		if at.Ready || sweep != nil {
+			if err := e.found(ctx, tx, c, kind, signals); err != nil {
+				return err
+			}
 		}
 		if sweep != nil {
 			if err := store.InsertSweepItems(ctx, tx, sweep.ID, items); err != nil {

@@ -70,6 +70,8 @@ type rigConfig struct {
 	log         *slog.Logger
 	between     func(base string) string // puts something between Datum and the CRM, and returns its address
 	seed        func(r *rig)             // puts objects into the vendors before Datum looks
+	// hooks and bound are Config's Hooks and HookBound.
+	hooks, bound time.Duration
 }
 
 const drillKey = "test:" // the vault key's id; its bytes are zero
@@ -105,7 +107,7 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	mux := http.NewServeMux()
 	r.web = httptest.NewServer(mux)
 	t.Cleanup(r.web.Close)
-	r.cfg = jobs.Config{Pool: r.pool, Sealer: r.sealer, Vendors: all.Vendors(), Log: r.logger(), Ring: r.hub.Ring, Poll: rc.poll, Sweep: rc.sweep,
+	r.cfg = jobs.Config{Pool: r.pool, Sealer: r.sealer, Vendors: all.Vendors(), Log: r.logger(), Ring: r.hub.Ring, Poll: rc.poll, Sweep: rc.sweep, Hooks: rc.hooks, HookBound: rc.bound,
 		WebhookURL: func(s string) string { return r.web.URL + "/webhooks/" + s }}
 	r.engine, err = jobs.New(r.cfg, !rc.idle)
 	must(t, err)

@@ -51,6 +51,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 		if ok, err := e.authorised(ctx, s.Name); err != nil || !ok {
 			continue
 		}
+		if err := e.watchHooks(ctx, c); err != nil {
+			return err
+		}
 		kinds, err := e.kinds(ctx, c)
 		if err != nil {
 			return err
@@ -62,6 +65,12 @@ func (e *Engine) supervise(ctx context.Context) error {
 		}
 	}
 	if _, err := e.client.Insert(ctx, RetentionArgs{}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}); err != nil {
+		return err
+	}
+	if err := e.noteHeard(ctx); err != nil {
+		return err
+	}
+	if err := store.JudgeFindings(ctx, e.pool, e.cfg.HookBound, 7*24*time.Hour); err != nil {
 		return err
 	}
 	if err := e.unwait(ctx); err != nil {

@@ -118,10 +118,16 @@ func (e *Engine) receive(ctx context.Context, secrets *secretCache, system strin
 // sequence notes the vendor's event numbers; a gap means that notifications were lost, and what they said is pulled.
 func (e *Engine) sequence(ctx context.Context, tx pgx.Tx, c *connected, first, last int64) error {
 	gap, err := store.NoteSequence(ctx, tx, c.Name, first, last)
-	if err != nil || !gap {
+	if err != nil || gap == nil {
 		return err
 	}
-	e.log.InfoContext(ctx, "webhook sequence has a gap; pulling what is missing", "system", c.Name, "first", first, "last", last)
+	e.log.InfoContext(ctx, "webhook sequence has a gap; pulling what is missing", "system", c.Name, "first", gap.First, "last", gap.Last)
+	b, x := &pgx.Batch{}, gapCaseOf(c, []store.Gap{*gap})
+	store.QueueCase(b, x)
+	store.QueueEvent(b, store.TopicCase, "", c.Name, x.ID, "")
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
 	kinds, err := e.kinds(ctx, c)
 	if err != nil {
 		return err

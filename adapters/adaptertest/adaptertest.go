@@ -135,7 +135,7 @@ func Run(t *testing.T, f Fixture) {
 		"same key makes one record": sameKey, "partial write": partialWrite, "unknown outcome is found": unknownOutcome,
 		"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
 		"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
-		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "check": check,
+		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "subscriptions": subscriptions, "check": check,
 		"immutable": immutable, "read only": readOnly, "one shape": oneShape,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,7 +80,7 @@ func TestConformance(t *testing.T) {
 		}
 		return vs
 	}
-	must := []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker"}
+	must := []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Subscriber", "Checker"}
 	for _, f := range []adaptertest.Fixture{{
 		Kind: domain.KindCustomer, Type: "customers", Path: "/customer",
 		Named: func(name string) map[string]any { return map[string]any{"Name": name} },

@@ -34,6 +34,8 @@ const (
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
 		Name: "cin7core", Title: "Cin7 Core", BaseURL: "https://inventory.dearsystems.com", Mapping: defaults().mappings(),
+		Hooks: adapters.Hooks{Kinds: []domain.Kind{domain.KindCustomer, domain.KindProduct, domain.KindOrder, domain.KindStockLevel},
+			Help: "in Cin7 Core open Integrations & API, Webhooks (the Automation module): each must be active, go to the address below and have the webhookKey as its bearer token"},
 		Limits: []adapters.Limit{{Name: "minute", Calls: 60, Per: time.Minute}},
 		Auth:   adapters.AuthToken, TokenHeader: "api-auth-applicationkey", Meaning: meaning,
 		Batch: 1, Timeout: 25 * time.Second,

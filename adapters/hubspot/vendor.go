@@ -64,10 +64,12 @@ const (
 // Vendor describes HubSpot.
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
-		Name:      "hubspot",
-		Title:     "HubSpot",
-		BaseURL:   "https://api.hubapi.com",
-		Mapping:   mappings(nil),
+		Name:    "hubspot",
+		Title:   "HubSpot",
+		BaseURL: "https://api.hubapi.com",
+		Mapping: mappings(nil),
+		Hooks: adapters.Hooks{Kinds: []domain.Kind{domain.KindCustomer, domain.KindProduct, domain.KindQuote, domain.KindOrder, domain.KindInvoice},
+			Help: "in HubSpot's developer account open the app, Webhooks: the target URL must be the one below and every subscription active"},
 		Configure: func(settings map[string]string) ([]adapters.Mapping, error) { return mappings(settings), nil },
 		Limits: []adapters.Limit{
 			{Name: "burst", Calls: 110, Per: 10 * time.Second},

@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 			return map[string]string{"shop": c["shop"], "pageSize": "5"}
 		}
 		f.TokenPath, f.Path = "/admin/oauth/access_token", "/admin/api/"
-		f.Must = []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker", "Provisioner"}
+		f.Must = []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Subscriber", "Checker", "Provisioner"}
 		f.ExternalID = func(o map[string]any) string { return fmt.Sprint(o["id"]) }
 		f.ObjectID = func(id string) string { return id }
 		t.Run(string(f.Kind), func(t *testing.T) {

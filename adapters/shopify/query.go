@@ -202,3 +202,10 @@ const mutationDefine = `mutation Define($definition: MetafieldDefinitionInput!) 
 
 const queryDefinitions = `query Definitions($owner: MetafieldOwnerType!) {
  metafieldDefinitions(ownerType: $owner, namespace: "datum", first: 20) { nodes { namespace key type { name } } } }`
+
+// Subscriptions.
+
+const querySubscriptions = `query Subscriptions($first: Int!) { webhookSubscriptions(first: $first) { nodes { id topic uri } } }`
+
+const mutationSubscribe = `mutation Subscribe($topic: WebhookSubscriptionTopic!, $hook: WebhookSubscriptionInput!) {
+ webhookSubscriptionCreate(topic: $topic, webhookSubscription: $hook) { webhookSubscription { id } userErrors { field message } } }`

@@ -45,6 +45,8 @@ var scopes = []string{"read_customers", "write_customers", "read_products", "wri
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
 		Name: "shopify", Title: "Shopify", BaseURL: "https://your-shop.myshopify.com", Mapping: mappings("AUD"),
+		Hooks: adapters.Hooks{Kinds: []domain.Kind{domain.KindCustomer, domain.KindProduct, domain.KindLocation, domain.KindStockLevel, domain.KindOrder, domain.KindCreditNote, domain.KindPayment},
+			Help: "in Shopify's admin open Settings, Apps: the app must be installed with the scopes to read what it is told of"},
 		Limits: []adapters.Limit{{Name: "second", Calls: 4, Per: time.Second}},
 		Auth:   adapters.AuthOAuth2, TokenHeader: "X-Shopify-Access-Token", Meaning: meaning,
 		OAuth: &adapters.OAuth{AuthorizeURL: "https://your-shop.myshopify.com/admin/oauth/authorize", TokenURL: "https://your-shop.myshopify.com/admin/oauth/access_token", Scopes: scopes},

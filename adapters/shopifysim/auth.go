@@ -89,7 +89,7 @@ func (s *Sim) Revoke() {
 	for t := range s.app.refresh {
 		s.app.refresh[t] = grant{}
 	}
-	s.hooks = nil
+	s.hooks, s.managed = nil, false
 	s.app.firstAccess, s.app.firstRefresh = s.issue(&s.app, accessLife)
 }
 

@@ -66,6 +66,7 @@ type Sim struct {
 	orderNumber int64
 	definitions []*definition
 	hooks       []*subscription
+	managed     bool   // subscriptions have been made through the API
 	base        string // where the simulator was reached last
 	event       string // id of the event that is happening
 	customers   map[int64]*customer

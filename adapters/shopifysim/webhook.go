@@ -17,8 +17,8 @@ import (
 // hookRetries are eight further attempts within four hours.
 var hookRetries = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, 100 * time.Minute}
 
-// subscription is a webhook subscription made through the API. Without any, the app's own configuration counts, which
-// subscribes to everything.
+// subscription is a webhook subscription made through the API. Until there has been one, the app's own configuration counts,
+// which subscribes to everything.
 type subscription struct {
 	meta
 	topic, uri string // topic as the API spells it: ORDERS_CREATE
@@ -36,7 +36,7 @@ func (s *Sim) happens() { s.event = s.UUID() }
 
 // tell queues a message to the receiver if the topic is subscribed to. The body is the object as it is now.
 func (s *Sim) tell(topic string, body map[string]any) {
-	if len(s.hooks) > 0 && !slices.ContainsFunc(s.hooks, func(h *subscription) bool { return h.topic == enumTopic(topic) }) {
+	if s.managed && !slices.ContainsFunc(s.hooks, func(h *subscription) bool { return h.topic == enumTopic(topic) }) {
 		return
 	}
 	b, err := json.Marshal(body)
@@ -86,6 +86,15 @@ func (s *Sim) Delivered(d sim.Delivery) {
 	s.hooks = slices.DeleteFunc(s.hooks, func(h *subscription) bool { return h.topic == topic })
 }
 
+// Silence removes subscriptions to a topic without a word, as after four hours of failed deliveries; "" is all of them.
+func (s *Sim) Silence(topic string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.hooks)
+	s.hooks = slices.DeleteFunc(s.hooks, func(h *subscription) bool { return topic == "" || h.topic == enumTopic(topic) })
+	return n - len(s.hooks)
+}
+
 func (h *subscription) node() *node {
 	return &node{"WebhookSubscription", fields{"id": gid("WebhookSubscription", h.id), "legacyResourceId": text(h.id), "topic": h.topic, "uri": h.uri, "callbackUrl": h.uri,
 		"format": "JSON", "createdAt": when(h.created), "updatedAt": when(h.updated), "apiVersion": &node{"ApiVersion", fields{"handle": "2026-07", "displayName": "2026-07", "supported": true}}}}
@@ -119,7 +128,7 @@ func createHook(x *exec, a args) (any, *failure) {
 		return bad("Address for this topic has already been taken")
 	}
 	h.meta = s.made()
-	s.hooks = append(s.hooks, h)
+	s.hooks, s.managed = append(s.hooks, h), true
 	if err := s.SetWebhook(context.Background(), uri); err != nil {
 		return bad(err.Error())
 	}

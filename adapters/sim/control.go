@@ -39,6 +39,7 @@ func (s *Server) actions() []Action {
 		{"GET /_sim/faults", nil, "the faults and how often each happened"},
 		{"DELETE /_sim/faults", nil, "clears the faults; DELETE /_sim/faults/1 clears one"},
 		{"POST /_sim/webhooks", m{"url": "http://127.0.0.1:8080/webhooks/crm"}, "sets the webhook receiver; \"\" is none"},
+		{"POST /_sim/silence", m{"topic": ""}, "ends webhook subscriptions without a word, as a vendor does after failed deliveries; topic is one of them, \"\" is all"},
 		{"POST /_sim/clock", m{"advance": "10m"}, "moves the clock forward; a number is seconds"},
 		{"POST /_sim/expire", nil, "expires the access tokens; refresh tokens stay good"},
 		{"POST /_sim/revoke", nil, "revokes all access: a person removed the app"},
@@ -103,6 +104,23 @@ func (s *Server) routes() *http.ServeMux {
 			return nil, fmt.Errorf("url %q is not an absolute http or https URL", url)
 		}
 		return ok, s.SetWebhook(r.Context(), url)
+	})
+	handle("POST /_sim/silence", func(r *http.Request) (any, error) {
+		f, err := readForm(r)
+		if err != nil {
+			return nil, err
+		}
+		topic, err := f.text("topic", "type", "subscription")
+		if err = errors.Join(err, f.done("topic")); err != nil {
+			return nil, err
+		}
+		if v, is := s.vendor.(Silencer); is {
+			return map[string]int{"ended": v.Silence(topic)}, nil
+		}
+		if topic != "" {
+			return nil, errors.New(s.vendor.Name() + " sends everything or nothing: leave topic out")
+		}
+		return map[string]int{"ended": 1}, s.SetWebhook(r.Context(), "")
 	})
 	handle("POST /_sim/clock", func(r *http.Request) (any, error) {
 		f, err := readForm(r)

@@ -74,6 +74,12 @@ type Registrar interface {
 	Register(ctx context.Context, url string) error
 }
 
+// Silencer is implemented by vendors whose webhooks are subscriptions that end by themselves. Silence ends those to a topic, ""
+// all of them, without telling anybody, and returns how many there were.
+type Silencer interface {
+	Silence(topic string) int
+}
+
 // Consenter is implemented by vendors whose app a person can authorise anew after Revoke. It returns the credentials to
 // use from then on.
 type Consenter interface {

@@ -33,6 +33,8 @@ const (
 func Vendor() adapters.Vendor {
 	return adapters.Vendor{
 		Name: "xero", Title: "Xero", BaseURL: "https://api.xero.com", Mapping: mappings(nil),
+		Hooks: adapters.Hooks{Kinds: []domain.Kind{domain.KindCustomer, domain.KindInvoice, domain.KindCreditNote},
+			Help: "at developer.xero.com open My Apps, the app, Webhooks: Xero switches them off after a day of failed deliveries. Check that the delivery URL is the one below and the webhook key the one given here, press Save and then Send 'Intent to receive' until the status is OK"},
 		Configure: func(settings map[string]string) ([]adapters.Mapping, error) { return mappings(settings), nil },
 		Limits: []adapters.Limit{
 			{Name: "minute", Calls: 60, Per: time.Minute},

@@ -161,14 +161,23 @@ func Inboxes(ctx context.Context, db DB) ([]Inbox, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Inbox])
 }
 
-// NoteSequence notes that webhook events first to last have come in and reports whether some before them are missing.
-// Late ones close no gap here: what they say is looked up all the same.
-func NoteSequence(ctx context.Context, tx pgx.Tx, system string, first, last int64) (gap bool, err error) {
+// NoteSequence notes that webhook events first to last have come in and returns the gap before them, nil if none is missing.
+// Late ones close their gap.
+func NoteSequence(ctx context.Context, tx pgx.Tx, system string, first, last int64) (gap *Gap, err error) {
 	c, err := CursorFor(ctx, tx, system, "", "webhook", true)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	gap = c.Seq > 0 && first > c.Seq+1
+	switch {
+	case c.Seq > 0 && first > c.Seq+1:
+		gap = &Gap{System: system, First: c.Seq + 1, Last: first - 1}
+		err = InsertGap(ctx, tx, *gap)
+	case first <= c.Seq:
+		err = GapCame(ctx, tx, system, first, last)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if last > c.Seq {
 		c.Seq = last
 		err = SetCursor(ctx, tx, system, "", "webhook", c, false)

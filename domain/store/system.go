@@ -116,7 +116,8 @@ func SetCursor(ctx context.Context, db DB, system string, kind domain.Kind, name
 		VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN now() END)
 		ON CONFLICT (system, kind, name) DO UPDATE SET cursor = excluded.cursor, seq = excluded.seq,
 			ready = cursors.ready OR excluded.ready, ready_at = CASE WHEN excluded.ready THEN coalesce(cursors.ready_at, now()) ELSE cursors.ready_at END, pass_seen = excluded.pass_seen,
-			finished_at = coalesce(excluded.finished_at, cursors.finished_at), updated_at = now()`,
+			finished_at = coalesce(excluded.finished_at, cursors.finished_at), updated_at = now(),
+			passed_at = CASE WHEN $8 THEN cursors.began_at ELSE cursors.passed_at END`,
 		system, kind, name, c.Cursor, c.Seq, c.Ready, c.PassSeen, finished)
 	if err != nil {
 		return fmt.Errorf("store.SetCursor: %w", err)

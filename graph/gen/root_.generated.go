@@ -4897,6 +4897,36 @@ type StockMovementEdge {
 extend type System {
   "How far it is level with Datum, by kind: a number with an age."
   convergence: [Convergence!]! @listSize(assumedSize: 9)
+  "How its webhooks are doing, null if it sends none."
+  webhooks: WebhookHealth
+}
+
+"How a system's webhooks are doing."
+type WebhookHealth {
+  "When the last one was accepted, null if none ever was."
+  receivedAt: Time
+  "How many have been accepted."
+  received: Int!
+  "Changes of the last day that polls and sweeps have found."
+  found: Int!
+  "Of those, the ones that no webhook told of within two minutes."
+  untold: Int!
+  "Of those, the ones since the last webhook came. From three on the webhooks are taken for dead."
+  silent: Int!
+  "Open gaps in the vendor's own numbers."
+  gaps: Int!
+  "Subscriptions there should be; 0 where they are made by a person in the vendor's pages."
+  wanted: Int!
+  "Of those, the ones that are alive."
+  active: Int!
+  "When the subscriptions were last looked at."
+  checkedAt: Time!
+  "Subscriptions that were found dead and made again."
+  repaired: Int!
+  "When that last happened."
+  repairedAt: Time
+  "Why they could not be made."
+  problem: String
 }
 
 "How far one system is level with Datum in one kind."
@@ -8051,6 +8081,8 @@ func (ec *executionContext) childFields_System(ctx context.Context, field graphq
 		return ec.fieldContext_System_pauses(ctx, field)
 	case "convergence":
 		return ec.fieldContext_System_convergence(ctx, field)
+	case "webhooks":
+		return ec.fieldContext_System_webhooks(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type System", field.Name)
 }
@@ -8237,6 +8269,36 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_role(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookHealth(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "receivedAt":
+		return ec.fieldContext_WebhookHealth_receivedAt(ctx, field)
+	case "received":
+		return ec.fieldContext_WebhookHealth_received(ctx, field)
+	case "found":
+		return ec.fieldContext_WebhookHealth_found(ctx, field)
+	case "untold":
+		return ec.fieldContext_WebhookHealth_untold(ctx, field)
+	case "silent":
+		return ec.fieldContext_WebhookHealth_silent(ctx, field)
+	case "gaps":
+		return ec.fieldContext_WebhookHealth_gaps(ctx, field)
+	case "wanted":
+		return ec.fieldContext_WebhookHealth_wanted(ctx, field)
+	case "active":
+		return ec.fieldContext_WebhookHealth_active(ctx, field)
+	case "checkedAt":
+		return ec.fieldContext_WebhookHealth_checkedAt(ctx, field)
+	case "repaired":
+		return ec.fieldContext_WebhookHealth_repaired(ctx, field)
+	case "repairedAt":
+		return ec.fieldContext_WebhookHealth_repairedAt(ctx, field)
+	case "problem":
+		return ec.fieldContext_WebhookHealth_problem(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookHealth", field.Name)
 }
 
 func (ec *executionContext) childFields_WithdrawPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -40,6 +40,7 @@ type SystemResolver interface {
 	ModeChanges(ctx context.Context, obj *model.System, first *int) ([]*model.ModeChange, error)
 	Pauses(ctx context.Context, obj *model.System, history *bool) ([]*model.Pause, error)
 	Convergence(ctx context.Context, obj *model.System) ([]*model.Convergence, error)
+	Webhooks(ctx context.Context, obj *model.System) (*model.WebhookHealth, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1487,6 +1488,38 @@ func (ec *executionContext) fieldContext_System_convergence(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _System_webhooks(ctx context.Context, field graphql.CollectedField, obj *model.System) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_System_webhooks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.System().Webhooks(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.WebhookHealth) graphql.Marshaler {
+			return ec.marshalOWebhookHealth2ᚖdatumᚋgraphᚋmodelᚐWebhookHealth(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_System_webhooks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "System",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookHealth(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SystemHealth_state(ctx context.Context, field graphql.CollectedField, obj *model.SystemHealth) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2484,6 +2517,12 @@ func (ec *executionContext) _System(ctx context.Context, sel ast.SelectionSet, o
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._System_convergence(ctx, field, obj)
+				})
+		case "webhooks":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._System_webhooks(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

@@ -52,6 +52,7 @@ type Loaders struct {
 	Systems     *dataloader.Loader[string, map[string]*store.System] // all of them, by name: the key is ""
 	Health      *dataloader.Loader[string, *Health]                  // of all systems: the key is ""
 	Convergence *dataloader.Loader[string, []store.Convergence]      // by system
+	Webhooks    *dataloader.Loader[string, *store.WebhookHealth]     // by system; nil if it sends none
 
 	mu   sync.Mutex
 	then map[store.Children]func([]model.Keyed)
@@ -207,6 +208,14 @@ func New(db store.DB) *Loaders {
 		h, err := ReadHealth(ctx, db)
 		return map[string]*Health{"": h}, err
 	})
+	l.Webhooks = one(func(ctx context.Context, _ []string) (map[string]*store.WebhookHealth, error) {
+		hs, err := store.WebhookHealths(ctx, db)
+		m := map[string]*store.WebhookHealth{}
+		for i := range hs {
+			m[hs[i].System] = &hs[i]
+		}
+		return m, err
+	})
 	l.Convergence = one(func(ctx context.Context, _ []string) (map[string][]store.Convergence, error) {
 		cs, err := store.Convergences(ctx, db)
 		m := map[string][]store.Convergence{}
@@ -356,4 +365,5 @@ func (l *Loaders) Forget() {
 	l.Systems.ClearAll()
 	l.Health.ClearAll()
 	l.Convergence.ClearAll()
+	l.Webhooks.ClearAll()
 }

@@ -3557,6 +3557,34 @@ type Viewer struct {
 	Role Role `json:"role"`
 }
 
+// How a system's webhooks are doing.
+type WebhookHealth struct {
+	// When the last one was accepted, null if none ever was.
+	ReceivedAt *time.Time `json:"receivedAt,omitempty,omitzero"`
+	// How many have been accepted.
+	Received int `json:"received"`
+	// Changes of the last day that polls and sweeps have found.
+	Found int `json:"found"`
+	// Of those, the ones that no webhook told of within two minutes.
+	Untold int `json:"untold"`
+	// Of those, the ones since the last webhook came. From three on the webhooks are taken for dead.
+	Silent int `json:"silent"`
+	// Open gaps in the vendor's own numbers.
+	Gaps int `json:"gaps"`
+	// Subscriptions there should be; 0 where they are made by a person in the vendor's pages.
+	Wanted int `json:"wanted"`
+	// Of those, the ones that are alive.
+	Active int `json:"active"`
+	// When the subscriptions were last looked at.
+	CheckedAt time.Time `json:"checkedAt"`
+	// Subscriptions that were found dead and made again.
+	Repaired int `json:"repaired"`
+	// When that last happened.
+	RepairedAt *time.Time `json:"repairedAt,omitempty,omitzero"`
+	// Why they could not be made.
+	Problem *string `json:"problem,omitempty,omitzero"`
+}
+
 // A person's decision to take back.
 type WithdrawInput struct {
 	// Of which entity.

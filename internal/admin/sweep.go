@@ -11,7 +11,7 @@ import (
 	"datum/domain/store"
 )
 
-const sweepUsage = "usage: datum sweep level | list [--system NAME] [--kind Customer] [--last N] | show ID"
+const sweepUsage = "usage: datum sweep level | hooks | list [--system NAME] [--kind Customer] [--last N] | show ID"
 
 // Sweep shows the reports of complete comparisons, and how far each system is level.
 func (a *Admin) Sweep(ctx context.Context, args []string) error {
@@ -21,6 +21,8 @@ func (a *Admin) Sweep(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "level":
 		return a.level(ctx)
+	case "hooks":
+		return a.hooks(ctx)
 	case "list":
 		fs := flag.NewFlagSet("datum sweep list", flag.ContinueOnError)
 		system := fs.String("system", "", "only of this system")
@@ -119,6 +121,27 @@ func (a *Admin) level(ctx context.Context) error {
 			asOf = fmt.Sprintf("%s ago", time.Since(*c.AsOf).Round(time.Second))
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.2f %%\t%d\t%s\n", c.System, c.Kind, c.Level, c.Wanted, 100*c.Share(), c.Open(), asOf)
+	}
+	return w.Flush()
+}
+
+// hooks prints how each system's webhooks are doing.
+func (a *Admin) hooks(ctx context.Context) error {
+	hs, err := store.WebhookHealths(ctx, a.Pool)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SYSTEM\tLAST\tRECEIVED\tUNTOLD IN A DAY\tSUBSCRIPTIONS\tMADE AGAIN\tGAPS\tPROBLEM")
+	for _, h := range hs {
+		last, subs := "never", "made by hand"
+		if h.ReceivedAt != nil {
+			last = time.Since(*h.ReceivedAt).Round(time.Second).String() + " ago"
+		}
+		if h.Wanted > 0 {
+			subs = fmt.Sprintf("%d of %d", h.Active, h.Wanted)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d of %d\t%s\t%d\t%d\t%s\n", h.System, last, h.Received, h.Untold, h.Found, subs, h.Repaired, h.Gaps, h.Problem)
 	}
 	return w.Flush()
 }
