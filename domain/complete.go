@@ -77,8 +77,20 @@ func completeDocument(v Values, rounding money.Rounding) error {
 	issued, open := v["total"] != "" && !v["total"].Empty(), false
 	doc := money.Document{Currency: v["currency"].Text(), Mode: money.TaxMode(v["taxMode"].Text()), Rounding: rounding}
 	var at []int
+	round := decimal.Zero // what rounding lines come to
 	for i, l := range lines {
-		if l.Kind == LineText || l.Kind == LineRounding {
+		switch l.Kind {
+		case LineText:
+			continue
+		case LineRounding:
+			if l.Amount == "" {
+				if l.Quantity == "" {
+					l.Quantity = "1"
+				}
+				l.Amount = number(l.Quantity).Mul(number(l.UnitPrice)).Round(2).String()
+				lines[i] = l
+			}
+			round = round.Add(number(l.Amount))
 			continue
 		}
 		if l.TaxCode == "" && doc.Mode != money.NoTax {
@@ -114,7 +126,7 @@ func completeDocument(v Values, rounding money.Rounding) error {
 		lines[i].Amount, lines[i].Tax = a.Amount.String(), a.Tax.String()
 	}
 	v["lines"] = ValueOf(lines)
-	for f, d := range map[Field]decimal.Decimal{"subtotal": r.Totals.Subtotal, "taxTotal": r.Totals.Tax, "rounding": r.Totals.Rounding, "total": r.Totals.Total} {
+	for f, d := range map[Field]decimal.Decimal{"subtotal": r.Totals.Subtotal, "taxTotal": r.Totals.Tax, "rounding": r.Totals.Rounding, "total": r.Totals.Total.Add(round)} {
 		sum := ValueOf(money.Money{Amount: d, Currency: doc.Currency})
 		if !v[f].Empty() && v[f] != sum {
 			return &Error{Code: Invalid, Field: f, Message: "the lines come to a " + string(f) + " of " + d.StringFixed(2) + ", but " + amountOf(v[f]).StringFixed(2) + " is given"}
