@@ -157,47 +157,103 @@ func TestCustomField(t *testing.T) {
 	eventually(t, 30*time.Second, "it is written", func() (bool, any) { s := r.member("crm", id, "properties.sales_region"); return s == "VIC", s })
 }
 
-// A vendor that comes to require a field refuses in its own words; a default in the mapping document lets everything through.
+// A vendor that comes to require a field refuses everything in its own words: the first few are asked about each, the others in one
+// case that counts and names them. Each way out lets everything through and leaves no case: a default in the mapping document, or
+// the vendor put right and one retry.
 func TestVendorRequiresAField(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
-	r := newRig(t)
-	r.quiet(30 * time.Second)
-	_, err := r.xero.AddFault(sim.Fault{Kind: sim.FaultRequire, Field: "BankAccountDetails", Path: "/Contacts"})
-	must(t, err)
-	ids := r.byOps(0, 4)
-	refused := func() int {
-		ps, err := store.ProjectionsOf(ctx, r.pool, ids)
-		must(t, err)
-		n := 0
-		for _, p := range ps {
-			if p.System == "accounting" && p.Status == store.Refused {
-				n++
+	const n = 30
+	for name, way := range map[string]func(t *testing.T, r *rig, gathered store.Case){
+		"default": func(t *testing.T, r *rig, _ store.Case) {
+			v, err := r.engine.PublishMapping(context.Background(), "accounting", 0, "Customer:\n  defaults: {BankAccountDetails: none}\n", byTest())
+			must(t, err)
+			r.applied("accounting", v)
+		},
+		"retry": func(t *testing.T, r *rig, c store.Case) {
+			r.xero.ClearFaults()
+			d := change.Decision{CaseID: c.ID, Choice: change.ChoiceRetry, Cause: byTest()}
+			p, err := r.engine.Applier().Preview(context.Background(), d)
+			must(t, err)
+			if len(p.Writes) != n || p.Writes[0].System != "accounting" || p.Writes[0].Name == "" {
+				t.Errorf("the preview shows %d writes, such as %+v", len(p.Writes), p.Writes[:min(1, len(p.Writes))])
 			}
-		}
-		return n
-	}
-	eventually(t, 30*time.Second, "all are refused", func() (bool, any) { return refused() == len(ids), refused() })
-	cs, err := store.ListCases(ctx, r.pool, store.CaseFilter{Status: "open", Kind: store.CaseRefused}, nil, "", 10)
-	must(t, err)
-	if len(cs) == 0 || !strings.Contains(cs[0].Detail.Message, "BankAccountDetails is required") {
-		t.Fatalf("the vendor's words are missing: %+v", cs)
-	}
-	v, err := r.engine.PublishMapping(ctx, "accounting", 0, "Customer:\n  defaults: {BankAccountDetails: none}\n", byTest())
-	must(t, err)
-	r.applied("accounting", v)
-	eventually(t, 30*time.Second, "everything flows", func() (bool, any) {
-		cs, err := store.ListCases(ctx, r.pool, store.CaseFilter{Status: "open", Kind: store.CaseRefused}, nil, "", 10)
-		must(t, err)
-		return refused() == 0 && len(cs) == 0, fmt.Sprintf("%d refused, cases %+v", refused(), cs)
-	})
-	recs, err := store.RecordsOf(ctx, r.pool, ids)
-	must(t, err)
-	for _, rec := range recs {
-		if rec.System == "accounting" {
-			if got := r.member("accounting", rec.ExternalID, "BankAccountDetails"); got != "none" {
-				t.Errorf("the bank account is %q", got)
+			_, err = r.engine.Applier().Decide(context.Background(), d)
+			must(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := context.Background()
+			r := newRig(t)
+			r.quiet(30 * time.Second)
+			_, err := r.xero.AddFault(sim.Fault{Kind: sim.FaultRequire, Field: "BankAccountDetails", Path: "/Contacts"})
+			must(t, err)
+			ids := r.byOps(0, n)
+			are := func(status store.ProjectionStatus) (k int) {
+				ps, err := store.ProjectionsOf(ctx, r.pool, ids)
+				must(t, err)
+				for _, p := range ps {
+					if p.System == "accounting" && p.Status == status {
+						k++
+					}
+				}
+				return k
 			}
-		}
+			cases := func() (gathered []store.Case, single int) {
+				cs, err := store.ListCases(ctx, r.pool, store.CaseFilter{Status: "open"}, nil, "", 100)
+				must(t, err)
+				for _, c := range cs {
+					if c.EntityID == "" {
+						gathered = append(gathered, c)
+					} else {
+						single++
+					}
+				}
+				return gathered, single
+			}
+			eventually(t, 60*time.Second, "all are refused", func() (bool, any) { return are(store.Refused) == n, are(store.Refused) })
+			eventually(t, 30*time.Second, "one case counts them", func() (bool, any) {
+				g, _ := cases()
+				return len(g) == 1 && g[0].Title == fmt.Sprintf("accounting refuses %d Customers for the same reason", n), g
+			})
+			g, single := cases()
+			if single < 5 || single > 10 || g[0].Kind != store.CaseRefused || !strings.Contains(g[0].Detail.Message, "BankAccountDetails is required") {
+				t.Errorf("%d cases of their own, and %+v", single, g[0])
+			}
+			held, err := r.engine.Applier().HoldsUp(ctx, g[0], 20)
+			must(t, err)
+			if held.Total != n || len(held.Items) != 20 || held.Items[0].Name == "" || held.Items[0].Why != "is refused there" {
+				t.Errorf("it holds up %+v", held)
+			}
+			for _, x := range change.Offered(g[0]) {
+				if x.Name != change.ChoiceRetry && x.Name != change.ChoiceIgnore {
+					t.Errorf("many at once cannot be answered with %s", x.Name)
+				}
+			}
+			a, err := r.engine.Audit(ctx, "accounting", domain.KindCustomer)
+			must(t, err)
+			if len(a.Unlevel) > 0 {
+				t.Errorf("no case explains %s", few(a.Unlevel))
+			}
+			way(t, r, g[0])
+			eventually(t, 60*time.Second, "everything flows", func() (bool, any) {
+				g, single := cases()
+				return are(store.Confirmed) == n && len(g) == 0 && single == 0, fmt.Sprintf("%d level, %d cases, and %+v", are(store.Confirmed), single, g)
+			})
+			recs, err := store.RecordsOf(ctx, r.pool, ids)
+			must(t, err)
+			got := 0
+			for _, rec := range recs {
+				if rec.System == "accounting" {
+					got++
+					if s := r.member("accounting", rec.ExternalID, "BankAccountDetails"); name == "default" && s != "none" {
+						t.Errorf("the bank account is %q", s)
+					}
+				}
+			}
+			if got != n {
+				t.Errorf("%d of %d are there", got, n)
+			}
+		})
 	}
 }

@@ -512,9 +512,15 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 				if err != nil {
 					return err
 				}
-				c := change.RefusedCase(it.Projection, asked, p.nameOf(it), it.CorrelationID)
-				store.QueueCase(b, c)
-				store.QueueEvent(b, store.TopicCase, c.EntityID, c.System, c.ID, it.CorrelationID)
+				it.ErrorCode = de.Code
+				c, err := change.Refusal(ctx, tx, it.Projection, asked, p.nameOf(it), it.CorrelationID)
+				if err != nil {
+					return err
+				}
+				if rel.Cause = it.Cause; c != nil {
+					store.QueueCase(b, *c)
+					store.QueueEvent(b, store.TopicCase, c.EntityID, c.System, c.ID, it.CorrelationID)
+				}
 			}
 		}
 		if rel.CountAttempt && it.Attempts+1 == p.cfg.StuckAfter {

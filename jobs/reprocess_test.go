@@ -116,11 +116,11 @@ func TestDeadLettersAndRetry(t *testing.T) {
 	if ds, err := apply.DeadLetters(ctx, store.ReprocessFilter{}); err != nil || len(ds) > 0 {
 		t.Errorf("still dead: %+v, %v", ds, err)
 	}
-	cases, err := store.CountCases(ctx, r.pool)
-	must(t, err)
-	if len(cases) > 0 {
-		t.Errorf("cases left: %v", cases)
-	}
+	eventually(t, 20*time.Second, "no case is left", func() (bool, any) {
+		cases, err := store.CountCases(ctx, r.pool)
+		must(t, err)
+		return len(cases) == 0, cases
+	})
 }
 
 // TestResendRefetchReplay: a vendor changes behind everybody's back. Refetch takes its word; resend finds the difference and

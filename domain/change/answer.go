@@ -211,6 +211,9 @@ func overwritten(rec *store.Record, f domain.Field) bool {
 
 // retry makes what was refused or keeps failing due at once.
 func (r *run) retry(c store.Case, d Decision) error {
+	if gathers(c) {
+		return r.retryAll(c)
+	}
 	if c.EntityID == "" {
 		n, err := store.RetrySignals(r.ctx, r.tx, c.System, c.EntityKind, c.ExternalID)
 		if err != nil || n == 0 {

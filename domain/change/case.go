@@ -82,8 +82,13 @@ func choicesOf(kind string) []Choice {
 		}
 	case store.CaseRefused:
 		return []Choice{
-			{Name: ChoiceRetry, do: (*run).retry, Effect: func(c store.Case) string { return "the same values are sent to " + c.System + " once more" }},
-			{Name: ChoiceEdit, Value: true, do: (*run).correct, Effect: func(c store.Case) string {
+			{Name: ChoiceRetry, do: (*run).retry, Effect: func(c store.Case) string {
+				if gathers(c) {
+					return fmt.Sprintf("everything that %s refuses for this reason is sent once more, twenty a second at most", c.System)
+				}
+				return "the same values are sent to " + c.System + " once more"
+			}},
+			{Name: ChoiceEdit, Value: true, do: (*run).correct, when: func(c store.Case) bool { return !gathers(c) }, Effect: func(c store.Case) string {
 				return "the field that you name gets the value you give, in the system that owns it too; then it is sent to " + c.System
 			}},
 			{Name: ChoiceAccept, do: (*run).acceptRecord, when: func(c store.Case) bool { return c.ExternalID != "" }, Effect: func(c store.Case) string {

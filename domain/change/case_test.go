@@ -19,12 +19,23 @@ func (w *world) refuse(system, reason string) {
 	if p == nil {
 		w.tb.Fatalf("nothing is due for %s", system)
 	}
-	p.Error = reason
-	b := &pgx.Batch{}
-	store.QueueCase(b, change.RefusedCase(p.Projection, nil, change.NameOf(w.entity(p.EntityID).Golden), "cor"))
-	w.ok(w.pool.SendBatch(ctx, b).Close())
-	held, err := store.Release{EntityID: p.EntityID, System: system, Lease: *p.Lease, Status: store.Refused, ErrorCode: domain.Invalid, Error: reason}.Apply(ctx, w.pool)
-	w.ok(err)
+	p.ErrorCode, p.Error = domain.Invalid, reason
+	held := false
+	w.ok(store.Transact(ctx, w.pool, func(tx pgx.Tx) error {
+		c, err := change.Refusal(ctx, tx, p.Projection, nil, change.NameOf(w.entity(p.EntityID).Golden), "cor")
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			b := &pgx.Batch{}
+			store.QueueCase(b, *c)
+			if err := tx.SendBatch(ctx, b).Close(); err != nil {
+				return err
+			}
+		}
+		held, err = store.Release{EntityID: p.EntityID, System: system, Lease: *p.Lease, Status: store.Refused, ErrorCode: p.ErrorCode, Error: reason, Cause: p.Cause}.Apply(ctx, tx)
+		return err
+	}))
 	if !held {
 		w.tb.Fatal("the lease was lost")
 	}

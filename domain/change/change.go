@@ -216,6 +216,7 @@ type run struct {
 	golden []GoldenChange
 	made   []string
 	merged map[string]string
+	resent string // the cause of refusals of which all are sent again
 }
 
 // transact runs f in a transaction, flushes what it queued, wakes the workers and rings the feed.

@@ -58,6 +58,10 @@ func (a *Applier) Evidence(ctx context.Context, c store.Case) (ev Evidence, err 
 		}
 		return ev, nil
 	}
+	if gathers(c) {
+		ev.Exchange, err = store.RefusingExchange(ctx, a.pool, c.System, c.CorrelationID)
+		return ev, err
+	}
 	if c.EntityID == "" {
 		return ev, nil
 	}
@@ -244,9 +248,13 @@ func (h Held) Says() string {
 	return fmt.Sprintf("%d things wait because of it", h.Total)
 }
 
-// EndOvertaken ends the open cases whose cause has gone, and lets go on what they held back. It returns how many ended.
+// EndOvertaken ends the open cases whose cause has gone, and lets go on what they held back. It returns how many ended. Cases that
+// count what they hold up are brought up to date.
 func (a *Applier) EndOvertaken(ctx context.Context) (n int, err error) {
 	defer domain.Wrap(&err, "change.EndOvertaken")
+	if err := a.countGathered(ctx); err != nil {
+		return 0, err
+	}
 	gone, err := store.OvertakenCases(ctx, a.pool)
 	if err != nil {
 		return 0, err

@@ -113,12 +113,23 @@ func (r *run) seen() (Preview, error) {
 			r.wakes = append(r.wakes, Wake{System: x.System, Kind: x.Kind, EntityID: x.EntityID})
 		}
 	}
+	if r.resent != "" {
+		again, err := store.RefusedForCause(r.ctx, r.tx, r.resent, mostWrites+1)
+		if err != nil {
+			return p, err
+		}
+		p.More = p.More || len(again) > mostWrites
+		for _, x := range again[:min(len(again), mostWrites)] {
+			projections, ids = append(projections, x), append(ids, x.EntityID)
+		}
+	}
 	entities, err := store.Entities(r.ctx, r.tx, ids)
 	if err != nil {
 		return p, err
 	}
 	for _, x := range projections {
-		if x.Status != store.Pending || !slices.ContainsFunc(r.wakes, func(w Wake) bool { return w.EntityID == x.EntityID && w.System == x.System }) {
+		woken := x.Status == store.Pending && slices.ContainsFunc(r.wakes, func(w Wake) bool { return w.EntityID == x.EntityID && w.System == x.System })
+		if !woken && (x.Status != store.Refused || r.resent == "" || x.Cause != r.resent) {
 			continue
 		}
 		w := WriteAhead{System: x.System, Kind: x.Kind, EntityID: known(x.EntityID), ExternalID: x.ExternalID, Values: x.Diff}

@@ -52,29 +52,35 @@ func (a *Applier) StartReprocess(ctx context.Context, q Reprocess, cause Cause) 
 			return got, err
 		}
 	}
-	got = store.ReprocessRun{ID: domain.NewID("run"), Action: q.Action, Filter: q.Filter, Force: q.Force, PerSecond: q.PerSecond, Actor: cause.Actor,
-		Reason: strings.TrimSpace(cause.Reason), CorrelationID: cause.CorrelationID}
 	err = a.transact(ctx, cause, func(r *run) error {
-		found, err := store.Candidates(ctx, r.tx, q.Filter)
-		if err != nil {
-			return err
-		}
-		if q.Filter.Class != "" {
-			found = slices.DeleteFunc(found, func(c store.Candidate) bool { return Class(c.Error) != q.Filter.Class })
-		}
-		switch {
-		case len(found) == 0:
-			return domain.Errorf(domain.NotFound, "nothing is to be done: the filter finds nothing; `datum deadletters` shows what waits for somebody")
-		case len(found) > mostAtOnce:
-			return domain.Errorf(domain.Invalid, "the filter finds %d, and a run goes through %d at most: narrow it by system, kind or time", len(found), mostAtOnce)
-		}
-		store.QueueEvent(r.batch, store.TopicSystem, "", q.Filter.System, got.ID, cause.CorrelationID)
-		return store.InsertRun(ctx, r.tx, got, found)
+		got, err = r.reprocess(q)
+		return err
 	})
 	if err != nil {
 		return got, err
 	}
 	return store.RunByID(ctx, a.pool, got.ID)
+}
+
+// reprocess stores a run that has been checked.
+func (r *run) reprocess(q Reprocess) (got store.ReprocessRun, err error) {
+	got = store.ReprocessRun{ID: domain.NewID("run"), Action: q.Action, Filter: q.Filter, Force: q.Force, PerSecond: q.PerSecond, Actor: r.cause.Actor,
+		Reason: strings.TrimSpace(r.cause.Reason), CorrelationID: r.cause.CorrelationID}
+	found, err := store.Candidates(r.ctx, r.tx, q.Filter)
+	if err != nil {
+		return got, err
+	}
+	if q.Filter.Class != "" {
+		found = slices.DeleteFunc(found, func(c store.Candidate) bool { return Class(c.Error) != q.Filter.Class })
+	}
+	switch {
+	case len(found) == 0:
+		return got, domain.Errorf(domain.NotFound, "nothing is to be done: the filter finds nothing; `datum deadletters` shows what waits for somebody")
+	case len(found) > mostAtOnce:
+		return got, domain.Errorf(domain.Invalid, "the filter finds %d, and a run goes through %d at most: narrow it by system, kind or time", len(found), mostAtOnce)
+	}
+	store.QueueEvent(r.batch, store.TopicSystem, "", q.Filter.System, got.ID, r.cause.CorrelationID)
+	return got, store.InsertRun(r.ctx, r.tx, got, found)
 }
 
 func (q *Reprocess) check(cause Cause) error {

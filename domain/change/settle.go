@@ -507,7 +507,9 @@ func (s *settlement) project() error {
 		if held, err := s.brakeOut(p, diff, rec); err != nil {
 			return err
 		} else if !held {
-			s.bump(p, diff, rec)
+			if err := s.bump(p, diff, rec); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -623,24 +625,25 @@ var stays = []domain.Code{DryRun, Skipped, store.Waits, store.CodeRejected}
 
 // bump makes the projection pending. A refused one stays refused while it would ask for the same again, and a value that
 // the vendor took and shows differently is refused too: writing it again and again would never end.
-func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Record) {
+func (s *settlement) bump(p *store.Projection, diff domain.Values, rec *store.Record) error {
 	if rec != nil && rec == s.touched && s.hasWritten(diff) {
 		f := diff.Fields()[0]
 		p.Status, p.ErrorCode, p.Diff = store.Refused, domain.Invalid, diff
 		p.Error = fmt.Sprintf("%s was written and %s shows something else: %s instead of %s", f, p.System, clip(rec.Values[f]), clip(diff[f]))
+		err := s.refused(p)
 		s.save(p)
-		s.refusedCase(p)
-		return
+		return err
 	}
 	same := maps.Equal(p.Diff, diff)
 	if p.Status == store.Refused && same || p.Status == store.Pending && same || p.Status == store.Parked && slices.Contains(stays, p.ErrorCode) && same {
-		return
+		return nil
 	}
 	s.endTrouble(p, store.CaseRefused)
 	p.Status, p.Diff, p.DueAt, p.Attempts, p.ErrorCode, p.Error, p.Lane = store.Pending, diff, time.Time{}, 0, "", "", s.lane()
 	p.DesiredVersion++
 	s.save(p)
 	s.wakes = append(s.wakes, Wake{System: p.System, Kind: p.Kind, EntityID: p.EntityID, Lane: p.Lane})
+	return nil
 }
 
 // hasWritten reports whether our own write, whose answer the record is, said all of this.

@@ -48,28 +48,6 @@ func (s *settlement) openConflict(system, externalID string, f domain.Field, the
 	return nil
 }
 
-func (s *settlement) refusedCase(p *store.Projection) {
-	var asked []domain.Field
-	for _, f := range p.Diff.Fields() {
-		if s.asked(p.System, f) {
-			asked = append(asked, f)
-		}
-	}
-	c := RefusedCase(p, asked, NameOf(s.golden), s.cause.CorrelationID)
-	store.QueueCase(s.batch, c)
-	store.QueueEvent(s.batch, store.TopicCase, c.EntityID, c.System, c.ID, s.cause.CorrelationID)
-	s.out.Cases = append(s.out.Cases, c.ID)
-}
-
-// RefusedCase is the case of a projection that the vendor has refused. asked are the fields in which the vendor was asked for a
-// change of its own values.
-func RefusedCase(p *store.Projection, asked []domain.Field, name, correlationID string) store.Case {
-	return store.Case{ID: domain.NewID("case"), Kind: store.CaseRefused, EntityKind: p.Kind, EntityID: p.EntityID, System: p.System,
-		ExternalID: p.ExternalID, DedupeKey: "refused|" + p.EntityID + "|" + p.System, CorrelationID: correlationID,
-		Title:  fmt.Sprintf("%s: %s refused %s", name, p.System, strings.Join(strings.Split(p.Diff.String(), ","), ", ")),
-		Detail: store.CaseDetail{Message: p.Error, Sent: p.Diff, Asked: asked, Next: "correct the value where it is owned, or the setting in " + p.System + ", then retry"}}
-}
-
 // cases opens cases for values that cannot be used, and closes those that the world has overtaken.
 func (s *settlement) cases() error {
 	wanted := map[string]bool{}

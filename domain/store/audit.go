@@ -67,7 +67,8 @@ func Unlevel(ctx context.Context, db DB, system string, kind domain.Kind) ([]str
 	rows, err := db.Query(ctx, `-- name: Unlevel
 		SELECT p.entity_id || ' is ' || p.status || ': ' || p.error FROM projections p
 		WHERE p.system = $1 AND p.kind = $2 AND p.status IN ('pending', 'refused', 'parked') AND NOT EXISTS (SELECT 1 FROM cases c
-			WHERE c.status = 'open' AND (c.entity_id = p.entity_id OR c.other_id = p.entity_id) AND c.kind IN ('refused', 'possible_duplicate', 'stuck'))
+			WHERE c.status = 'open' AND ((c.entity_id = p.entity_id OR c.other_id = p.entity_id) AND c.kind IN ('refused', 'possible_duplicate', 'stuck')
+				OR p.status = 'refused' AND c.dedupe_key = p.cause))
 		ORDER BY p.entity_id`, system, kind)
 	if err != nil {
 		return nil, fmt.Errorf("store.Unlevel: %w", err)

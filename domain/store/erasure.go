@@ -185,7 +185,7 @@ func EraseTraces(ctx context.Context, tx pgx.Tx, id string, merged []string, cha
 		{"customers", `DELETE FROM customers WHERE id = ANY($1)`, []any{merged}},
 		{"history", `UPDATE history SET old = CASE WHEN old IS NOT NULL THEN to_jsonb($2::text) END, new = CASE WHEN new IS NOT NULL THEN to_jsonb($2::text) END,
 			external_id = '', note = '' WHERE entity_id = ANY($1)`, []any{ids, ErasedMark}},
-		{"projections", `UPDATE projections SET diff = '{}', sent = '{}', error = '', external_id = '' WHERE entity_id = ANY($1)`, []any{ids}},
+		{"projections", `UPDATE projections SET diff = '{}', sent = '{}', error = '', cause = '', external_id = '' WHERE entity_id = ANY($1)`, []any{ids}},
 		{"case_events", `UPDATE case_events SET note = '' WHERE note <> '' AND case_id IN (SELECT id FROM cases WHERE entity_id = ANY($1) OR other_id = ANY($1))`, []any{ids}},
 		{"cases", `UPDATE cases SET title = 'A case about an erased customer', detail = '{}', external_id = '', updated_at = now(), dedupe_key = 'erased|' || id,
 			closed_at = coalesce(closed_at, now()), resolution = CASE WHEN status = 'open' THEN 'erased' ELSE resolution END,

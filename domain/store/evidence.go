@@ -73,6 +73,8 @@ func CaseWaiters(ctx context.Context, db DB, c Case, limit int) ([]Waiter, error
 				WHERE @case = 'possible_duplicate' AND entity_id = @entity AND status = 'parked' AND strpos(error, @id) > 0
 			UNION ALL SELECT kind, system, entity_id, external_id, 'differs there' FROM projections
 				WHERE @case IN ('refused', 'stuck') AND @entity <> '' AND entity_id = @entity AND system = @system AND status IN ('refused', 'pending', 'parked')
+			UNION ALL SELECT kind, system, entity_id, external_id, 'is refused there' FROM projections
+				WHERE @case = 'refused' AND @entity = '' AND cause = @key AND status = 'refused'
 			UNION ALL SELECT kind, system, entity_id, external_id, 'refers to it and cannot be written before' FROM projections
 				WHERE @case IN ('refused', 'stuck', 'possible_duplicate') AND @entity <> '' AND waits_for @> ARRAY[@entity] AND status = 'parked' AND error_code = 'WAITS'
 					AND (@case = 'possible_duplicate' OR system = @system)
@@ -122,7 +124,9 @@ func OvertakenCases(ctx context.Context, db DB) ([]Overtaken, error) {
 				WHEN 'unlinked' THEN 'the record is linked or gone' WHEN 'needs_reauth' THEN 'it is authorised' WHEN 'gap' THEN 'a complete sweep has looked at everything since'
 				ELSE 'they have nothing in common any more' END AS why
 		FROM cases c WHERE c.status = 'open' AND CASE c.kind
-			WHEN 'refused' THEN NOT EXISTS (SELECT FROM projections p WHERE p.entity_id = c.entity_id AND p.system = c.system AND p.status = 'refused')
+			WHEN 'refused' THEN CASE WHEN c.entity_id IS NOT NULL
+				THEN NOT EXISTS (SELECT FROM projections p WHERE p.entity_id = c.entity_id AND p.system = c.system AND p.status = 'refused')
+				ELSE NOT EXISTS (SELECT FROM projections p WHERE p.cause = c.dedupe_key AND p.status = 'refused') END
 			WHEN 'stuck' THEN CASE WHEN c.entity_id IS NOT NULL
 				THEN NOT EXISTS (SELECT FROM projections p WHERE p.entity_id = c.entity_id AND p.system = c.system AND p.status IN ('pending', 'parked'))
 				ELSE EXISTS (SELECT FROM signals s WHERE s.system = c.system AND s.kind = c.entity_kind AND s.external_id = c.external_id AND s.status = 'done' AND s.done_at > c.updated_at)

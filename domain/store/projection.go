@@ -52,10 +52,11 @@ type Projection struct {
 	Forced           bool     // everything is to be written once, even what is level
 	CorrelationID    string
 	UpdatedAt        time.Time
+	Cause            string // why it is refused; see the refused cases
 }
 
 const projectionColumns = `entity_id, system, kind, status, desired_version, confirmed_version, external_id, diff, lane, lease, lease_until,
-	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, needed, forced, correlation_id, updated_at`
+	intent_key, intent_op, intent_epoch, intent_at, sent, attempts, due_at, pending_since, confirmed_at, error_code, error, waits_for, needed, forced, correlation_id, updated_at, cause`
 
 // ProjectionsOf returns the projections of the entities, by entity and system.
 func ProjectionsOf(ctx context.Context, db DB, entityIDs []string) ([]*Projection, error) {
@@ -76,18 +77,18 @@ func QueueProjection(b *pgx.Batch, p *Projection) {
 	}
 	b.Queue(`-- name: QueueProjection
 		INSERT INTO projections (entity_id, system, kind, status, desired_version, confirmed_version, external_id, diff, lane, attempts,
-			due_at, pending_since, confirmed_at, error_code, error, correlation_id, forced)
+			due_at, pending_since, confirmed_at, error_code, error, correlation_id, forced, cause)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, now()), CASE WHEN $4 = 'pending' THEN now() END,
-			CASE WHEN $4 = 'confirmed' THEN now() END, $12, $13, $14, $15)
+			CASE WHEN $4 = 'confirmed' THEN now() END, $12, $13, $14, $15, $16)
 		ON CONFLICT (entity_id, system) DO UPDATE SET status = excluded.status, desired_version = excluded.desired_version,
 			confirmed_version = excluded.confirmed_version, external_id = excluded.external_id, diff = excluded.diff, lane = excluded.lane,
 			attempts = excluded.attempts, due_at = excluded.due_at,
 			pending_since = CASE WHEN excluded.status = 'pending' THEN coalesce(projections.pending_since, now()) END,
 			confirmed_at = CASE WHEN excluded.status = 'confirmed' THEN now() ELSE projections.confirmed_at END,
 			error_code = excluded.error_code, error = excluded.error, correlation_id = excluded.correlation_id, forced = excluded.forced,
-			updated_at = now()`,
+			cause = excluded.cause, updated_at = now()`,
 		p.EntityID, p.System, p.Kind, p.Status, p.DesiredVersion, p.ConfirmedVersion, p.ExternalID, p.Diff, p.Lane, p.Attempts,
-		due, p.ErrorCode, p.Error, p.CorrelationID, p.Forced)
+		due, p.ErrorCode, p.Error, p.CorrelationID, p.Forced, p.Cause)
 }
 
 // ClaimProjections leases up to limit due projections of a system and kind, live lane and oldest first. A crashed worker's
@@ -179,6 +180,7 @@ type Release struct {
 	ErrorCode        domain.Code // "" leaves code and error as they are
 	Error            string
 	WaitsFor         []string // with Waits: entities that must be in the system first
+	Cause            string   // with Refused: Projection.Cause
 }
 
 // Apply writes the release.
@@ -188,9 +190,9 @@ func (r Release) Apply(ctx context.Context, db DB) (bool, error) {
 			intent_key = CASE WHEN $4 THEN intent_key ELSE '' END, intent_op = CASE WHEN $4 THEN intent_op ELSE '' END,
 			intent_at = CASE WHEN $4 THEN intent_at END, sent = CASE WHEN $4 THEN sent ELSE '{}' END, intent_epoch = intent_epoch + CASE WHEN $5 THEN 1 ELSE 0 END,
 			status = coalesce(nullif($6, ''), status), due_at = now() + $7::interval, attempts = CASE WHEN $8 THEN attempts + 1 ELSE attempts END,
-			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, waits_for = $11, updated_at = now()
+			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, waits_for = $11, cause = $12, updated_at = now()
 		WHERE entity_id = $1 AND system = $2 AND lease = $3`,
-		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error, orEmpty(r.WaitsFor))
+		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error, orEmpty(r.WaitsFor), r.Cause)
 	if err != nil {
 		return false, fmt.Errorf("store.Release: %w", err)
 	}
