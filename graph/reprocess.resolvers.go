@@ -2,8 +2,10 @@ package graph
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
+	"datum/domain"
 	"datum/domain/change"
 	"datum/domain/store"
 	"datum/graph/gen"
@@ -37,6 +39,20 @@ func (r *mutationResolver) StartReprocess(ctx context.Context, input model.Start
 	}
 	p.UserErrors, err = userErrors(err)
 	return p, err
+}
+
+func (r *mutationResolver) EditSignal(ctx context.Context, input model.EditSignalInput) (*model.EditSignalPayload, error) {
+	values := domain.Values{}
+	f := store.ReprocessFilter{}
+	err := f.Name(input.ID)
+	if err == nil && (len(f.Signals) != 1 || json.Unmarshal(input.Values, &values) != nil || len(values) == 0) {
+		err = domain.Errorf(domain.Invalid, `give the id of a signal, such as signal:7, and values such as {"email": "jo@example.com"}`)
+	}
+	if err == nil {
+		err = r.changes.EditSignal(ctx, f.Signals[0], values, cause(ctx))
+	}
+	ues, err := userErrors(err)
+	return &model.EditSignalPayload{UserErrors: ues}, err
 }
 
 func (r *mutationResolver) CancelReprocess(ctx context.Context, input model.CancelReprocessInput) (*model.CancelReprocessPayload, error) {

@@ -275,3 +275,32 @@ func TestReprocessIsResumed(t *testing.T) {
 		return len(in) == 1 && in[0].Pending == 0 && in[0].Failed >= got.Cancelled-1, in
 	})
 }
+
+// TestEditAndRetry: a person corrects what came in, and it is taken in.
+func TestEditAndRetry(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *rigConfig) { c.policy, c.noHooks, c.poll = opsOwns("phone"), true, time.Hour })
+	r.quiet(20 * time.Second)
+	ctx, apply := context.Background(), r.engine.Applier()
+	id := "companies/" + r.inCRM(1)
+	now := time.Now().UTC()
+	rec := domain.Record{Kind: domain.KindCustomer, ExternalID: id, ModifiedAt: now, FetchedAt: now, Version: "1", Values: domain.Values{
+		"kind": domain.TextValue("BUSINESS"), "legalName": domain.TextValue(named(1)), "abn": domain.TextValue(abn(1)), "email": domain.TextValue("wrong@drill.example")}}
+	_, err := store.InsertSignals(ctx, r.pool, []store.Signal{{System: "crm", Kind: domain.KindCustomer, ExternalID: id, Source: "poll", Record: &rec}})
+	must(t, err)
+	var n int64
+	must(t, r.pool.QueryRow(ctx, `UPDATE signals SET status = 'failed', error = 'odd (INVALID)' WHERE external_id = $1 AND status = 'pending' RETURNING id`, id).Scan(&n))
+	for _, v := range []domain.Values{{"nonsense": domain.TextValue("x")}, {"abn": domain.TextValue("123")}} {
+		if err := apply.EditSignal(ctx, n, v, causeOf("Ana")); domain.CodeOf(err) != domain.Invalid {
+			t.Errorf("%s was taken: %v", v, err)
+		}
+	}
+	must(t, apply.EditSignal(ctx, n, domain.Values{"email": domain.TextValue("Right@Drill.example")}, causeOf("Ana")))
+	eventually(t, 20*time.Second, "taken in", func() (bool, any) {
+		cs := r.customers()
+		return len(cs) == 1 && cs[0].Email == "Right@drill.example", cs
+	})
+	if err := apply.EditSignal(ctx, n, domain.Values{"email": domain.Null}, causeOf("Ana")); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("corrected twice: %v", err)
+	}
+}

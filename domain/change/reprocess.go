@@ -222,3 +222,44 @@ func (s *settlement) whole(system string, rec *store.Record) domain.Values {
 	}
 	return d
 }
+
+// EditSignal corrects values of a failed signal that came with its object, and has it tried again: what a person says stands in
+// for what came in. Conflict if it is not failed, or only names its object; projections are corrected through their case.
+func (a *Applier) EditSignal(ctx context.Context, id int64, values domain.Values, cause Cause) (err error) {
+	defer domain.Wrap(&err, "change.EditSignal")
+	return a.transact(ctx, cause, func(r *run) error {
+		s, err := store.LockFailedSignal(ctx, r.tx, id)
+		if err != nil {
+			return err
+		}
+		if s.Record == nil {
+			return domain.Errorf(domain.Conflict, "signal:%d only names %s of %s: correct the record there, then refetch it", id, s.ExternalID, s.System)
+		}
+		ki, _ := s.Kind.Info()
+		s.Record.Values = s.Record.Values.Clone()
+		for _, f := range values.Fields() {
+			fi, ok := ki.Field(f)
+			if !ok {
+				return domain.Errorf(domain.Invalid, "a %s has no field %q", s.Kind, f)
+			}
+			v, issues := domain.Normalize(fi, values[f])
+			for _, is := range issues {
+				if is.Severity == domain.Problem {
+					return &domain.Error{Code: domain.Invalid, Field: f, Message: is.Message}
+				}
+			}
+			s.Record.Values[f] = v
+			s.Record.Issues = slices.DeleteFunc(s.Record.Issues, func(is domain.Issue) bool { return is.Field == f })
+		}
+		if err := store.CorrectSignal(ctx, r.tx, s, cause.Actor+" has corrected "+fieldNames(values.Fields())); err != nil {
+			return err
+		}
+		if c, err := store.OpenCaseByKey(ctx, r.tx, StuckKey(s.System, s.ExternalID)); err != nil {
+			return err
+		} else if c != nil {
+			store.QueueCaseEnd(r.batch, c.ID, "resolved", ChoiceEdit, cause.Actor)
+			store.QueueEvent(r.batch, store.TopicCase, c.EntityID, c.System, c.ID, cause.CorrelationID)
+		}
+		return r.queue.Ingest(ctx, r.tx, s.System)
+	})
+}

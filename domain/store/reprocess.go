@@ -355,3 +355,35 @@ func InsertSignal(ctx context.Context, db DB, s Signal) (id int64, err error) {
 	}
 	return id, nil
 }
+
+// LockFailedSignal returns and locks a failed signal; NotFound if there is none with the number, Conflict if it is not failed.
+func LockFailedSignal(ctx context.Context, tx pgx.Tx, id int64) (Signal, error) {
+	var status string
+	err := tx.QueryRow(ctx, `-- name: lockSignal
+		SELECT status FROM signals WHERE id = $1 FOR UPDATE`, id).Scan(&status)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Signal{}, domain.Errorf(domain.NotFound, "there is no signal:%d; `datum deadletters` shows those that failed", id)
+	case err != nil:
+		return Signal{}, fmt.Errorf("store.LockFailedSignal: %w", err)
+	case status != "failed":
+		return Signal{}, domain.Errorf(domain.Conflict, "signal:%d is %s and not failed", id, status)
+	}
+	s := Signal{ID: id}
+	err = tx.QueryRow(ctx, `-- name: FailedSignal
+		SELECT system, kind, external_id, record FROM signals WHERE id = $1`, id).Scan(&s.System, &s.Kind, &s.ExternalID, &s.Record)
+	if err != nil {
+		return s, fmt.Errorf("store.LockFailedSignal: %w", err)
+	}
+	return s, nil
+}
+
+// CorrectSignal gives a failed signal new tries with another object.
+func CorrectSignal(ctx context.Context, db DB, s Signal, note string) error {
+	_, err := db.Exec(ctx, `-- name: CorrectSignal
+		UPDATE signals SET status = 'pending', attempts = 0, due_at = now(), record = $2, error = $3 WHERE id = $1`, s.ID, s.Record, note)
+	if err != nil {
+		return fmt.Errorf("store.CorrectSignal: %w", err)
+	}
+	return nil
+}

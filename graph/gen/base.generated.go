@@ -73,6 +73,7 @@ type MutationResolver interface {
 	AcceptQuote(ctx context.Context, input model.StepInput) (*model.QuotePayload, error)
 	DeclineQuote(ctx context.Context, input model.StepInput) (*model.QuotePayload, error)
 	StartReprocess(ctx context.Context, input model.StartReprocessInput) (*model.StartReprocessPayload, error)
+	EditSignal(ctx context.Context, input model.EditSignalInput) (*model.EditSignalPayload, error)
 	CancelReprocess(ctx context.Context, input model.CancelReprocessInput) (*model.CancelReprocessPayload, error)
 	SetRetention(ctx context.Context, input model.SetRetentionInput) (*model.SetRetentionPayload, error)
 	CreateStockLevel(ctx context.Context, input model.CreateStockLevelInput) (*model.StockLevelPayload, error)
@@ -480,6 +481,20 @@ func (ec *executionContext) field_Mutation_declineQuote_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.StepInput, error) {
 			return ec.unmarshalNStepInput2datumᚋgraphᚋmodelᚐStepInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_editSignal_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.EditSignalInput, error) {
+			return ec.unmarshalNEditSignalInput2datumᚋgraphᚋmodelᚐEditSignalInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5150,6 +5165,68 @@ func (ec *executionContext) fieldContext_Mutation_startReprocess(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_editSignal(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_editSignal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EditSignal(ctx, fc.Args["input"].(model.EditSignalInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2datumᚋgraphᚋmodelᚐRole(ctx, "OPERATOR")
+				if err != nil {
+					var zeroVal *model.EditSignalPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.EditSignalPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EditSignalPayload) graphql.Marshaler {
+			return ec.marshalNEditSignalPayload2ᚖdatumᚋgraphᚋmodelᚐEditSignalPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_editSignal(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditSignalPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_editSignal_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_cancelReprocess(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8614,6 +8691,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "startReprocess":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_startReprocess(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "editSignal":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_editSignal(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -400,6 +400,38 @@ func (ec *executionContext) fieldContext_DeadLetter_exampleEntityId(_ context.Co
 	return graphql.NewScalarFieldContext("DeadLetter", field, false, false, "ID")
 }
 
+func (ec *executionContext) _EditSignalPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.EditSignalPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EditSignalPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖdatumᚋgraphᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EditSignalPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EditSignalPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ReprocessItem_number(ctx context.Context, field graphql.CollectedField, obj *model.ReprocessItem) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1106,6 +1138,55 @@ func UnmarshalCancelReprocessInput(ctx context.Context, raw any) (model.CancelRe
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputEditSignalInput(ctx context.Context, obj any) (model.EditSignalInput, error) {
+	var it model.EditSignalInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "values"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "values":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("values"))
+			data, err := ec.unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Values = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEditSignalInput unmarshals raw into the EditSignalInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEditSignalInput(ctx context.Context, raw any) (model.EditSignalInput, error) {
+	var out model.EditSignalInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EditSignalInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputReprocessFilter(ctx context.Context, obj any) (model.ReprocessFilter, error) {
 	var it model.ReprocessFilter
 	if obj == nil {
@@ -1415,6 +1496,39 @@ func (ec *executionContext) _DeadLetter(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var editSignalPayloadImplementors = []string{"EditSignalPayload"}
+
+func (ec *executionContext) _EditSignalPayload(ctx context.Context, sel ast.SelectionSet, obj *model.EditSignalPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, editSignalPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EditSignalPayload")
+		case "userErrors":
+			out.Values[i] = ec._EditSignalPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var reprocessItemImplementors = []string{"ReprocessItem"}
 
 func (ec *executionContext) _ReprocessItem(ctx context.Context, sel ast.SelectionSet, obj *model.ReprocessItem) graphql.Marshaler {
@@ -1674,6 +1788,19 @@ func (ec *executionContext) marshalNDeadLetter2ᚖdatumᚋgraphᚋmodelᚐDeadLe
 		return graphql.Null
 	}
 	return ec._DeadLetter(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNEditSignalInput2datumᚋgraphᚋmodelᚐEditSignalInput(ctx context.Context, v any) (model.EditSignalInput, error) {
+	res, err := ec.unmarshalInputEditSignalInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEditSignalPayload2ᚖdatumᚋgraphᚋmodelᚐEditSignalPayload(ctx context.Context, sel ast.SelectionSet, v *model.EditSignalPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "EditSignalPayload!")
+		return graphql.Null
+	}
+	return ec._EditSignalPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNReprocessAction2datumᚋgraphᚋmodelᚐReprocessAction(ctx context.Context, v any) (model.ReprocessAction, error) {

@@ -114,6 +114,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CustomerInput", ec.unmarshalInputCustomerInput),
 			graphql.NewInputUnmarshaler("CustomerOrder", ec.unmarshalInputCustomerOrder),
 			graphql.NewInputUnmarshaler("DriftFilter", ec.unmarshalInputDriftFilter),
+			graphql.NewInputUnmarshaler("EditSignalInput", ec.unmarshalInputEditSignalInput),
 			graphql.NewInputUnmarshaler("EntityOrder", ec.unmarshalInputEntityOrder),
 			graphql.NewInputUnmarshaler("EraseCustomerInput", ec.unmarshalInputEraseCustomerInput),
 			graphql.NewInputUnmarshaler("InvoiceFilter", ec.unmarshalInputInvoiceFilter),
@@ -4422,6 +4423,11 @@ extend type Mutation {
   leaves live edits their share of the vendor's limits.
   """
   startReprocess("What, and how." input: StartReprocessInput!): StartReprocessPayload! @requires(role: OPERATOR)
+  """
+  Corrects values of a failed signal that came with its object, and has it tried again. What a vendor has refused is corrected
+  through its case.
+  """
+  editSignal("Which signal, which values." input: EditSignalInput!): EditSignalPayload! @requires(role: OPERATOR)
   "Ends a run. What is handed over already goes on; what is still to be done is left out."
   cancelReprocess("Which run." input: CancelReprocessInput!): CancelReprocessPayload! @requires(role: OPERATOR)
 }
@@ -4609,6 +4615,20 @@ input CancelReprocessInput {
 type CancelReprocessPayload {
   "The run as it now is, null if there is none."
   run: ReprocessRun
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"Which signal, and what its object should have said."
+input EditSignalInput {
+  "Its id, such as ` + "`" + `signal:7` + "`" + `."
+  id: ID!
+  "Values by canonical field; null clears one."
+  values: JSON!
+}
+
+"The answer to ` + "`" + `editSignal` + "`" + `."
+type EditSignalPayload {
   "What was refused, and why."
   userErrors: [UserError!]!
 }
@@ -6353,6 +6373,14 @@ func (ec *executionContext) childFields_DriftExample(ctx context.Context, field 
 		return ec.fieldContext_DriftExample_value(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DriftExample", field.Name)
+}
+
+func (ec *executionContext) childFields_EditSignalPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "userErrors":
+		return ec.fieldContext_EditSignalPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EditSignalPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_EntityEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1159,6 +1159,20 @@ type DriftFilter struct {
 	Status graphql.Omittable[[]DriftStatus] `json:"status,omitempty,omitzero"`
 }
 
+// Which signal, and what its object should have said.
+type EditSignalInput struct {
+	// Its id, such as `signal:7`.
+	ID string `json:"id"`
+	// Values by canonical field; null clears one.
+	Values json.RawMessage `json:"values"`
+}
+
+// The answer to `editSignal`.
+type EditSignalPayload struct {
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // An entity's golden values changed.
 type EntityEvent struct {
 	// Pass it as `after` to go on from here.

@@ -15,7 +15,7 @@ import (
 
 // Reprocess starts, lists, shows and cancels runs.
 func (a *Admin) Reprocess(ctx context.Context, args []string) error {
-	const usage = "usage: datum reprocess start retry|skip|resend|refetch|replay [ID…] [--system S] [--kind K] [--what signal|projection|record|job] [--status S] [--code C] [--class TEXT] [--older-than 2h] [--newer-than 2h] [--per-second N] [--force] [--reason WHY] | list | show RUN | cancel RUN"
+	const usage = "usage: datum reprocess start retry|skip|resend|refetch|replay [ID…] [--system S] [--kind K] [--what signal|projection|record|job] [--status S] [--code C] [--class TEXT] [--older-than 2h] [--newer-than 2h] [--per-second N] [--force] [--reason WHY] | edit signal:N FIELD=VALUE… | list | show RUN | cancel RUN"
 	switch {
 	case len(args) == 1 && args[0] == "list":
 		return a.runs(ctx)
@@ -28,6 +28,8 @@ func (a *Admin) Reprocess(ctx context.Context, args []string) error {
 		}
 		fmt.Fprintf(a.Out, "%s is cancelled: %d of %d had come to their end, %d are left out; what is handed over already goes on\n", r.ID, r.Done+r.Failed, r.Total, r.Cancelled)
 		return nil
+	case len(args) > 2 && args[0] == "edit":
+		return a.editSignal(ctx, args[1], args[2:])
 	case len(args) < 2 || args[0] != "start":
 		return invalid(usage)
 	}
@@ -73,6 +75,28 @@ func (a *Admin) Reprocess(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Fprintf(a.Out, "%s: %s of %d; a worker goes through them: datum reprocess show %s\n", r.ID, r.Action, r.Total, r.ID)
+	return nil
+}
+
+// editSignal corrects what a failed signal brought, and has it tried again.
+func (a *Admin) editSignal(ctx context.Context, id string, pairs []string) error {
+	f, values := store.ReprocessFilter{}, domain.Values{}
+	if err := f.Name(id); err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		k, v, ok := strings.Cut(p, "=")
+		if !ok || len(f.Signals) != 1 {
+			return invalid("usage: datum reprocess edit signal:N FIELD=VALUE…; an empty value clears the field")
+		}
+		if values[domain.Field(k)] = domain.TextValue(v); v == "" {
+			values[domain.Field(k)] = domain.Null
+		}
+	}
+	if err := a.Engine.Applier().EditSignal(ctx, f.Signals[0], values, cause()); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Out, "%s is tried again with that\n", id)
 	return nil
 }
 
