@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -210,6 +211,8 @@ type run struct {
 	wakes []Wake
 	// instead is a system with settings that are only being tried out; nil if there is none.
 	instead *ownership.System
+	// outcome is the lease of the write whose outcome is being applied; zero if it is none.
+	outcome uuid.UUID
 	moved   []string // entities whose golden values have changed, of kinds that flows follow
 
 	// For a preview: golden values that have changed, entities that are new, and those that are part of another one now.

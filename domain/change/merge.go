@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"datum/domain"
 	"datum/domain/ownership"
@@ -136,6 +137,9 @@ func (r *run) compare(out *Merged, whole domain.Values) error {
 	return nil
 }
 
+// followAgain is how long a vendor's merge waits for the outcome of a write before it is looked at again.
+const followAgain = 2 * time.Second
+
 // mergeEntities makes the loser part of the survivor. Both ids go on resolving; the caller settles the survivor.
 func (r *run) mergeEntities(loser, survivor, note, reason string) error {
 	a, err := store.Survivor(r.ctx, r.tx, loser)
@@ -150,13 +154,17 @@ func (r *run) mergeEntities(loser, survivor, note, reason string) error {
 	if err != nil {
 		return err
 	}
-	if r.cause.Source == FromMutation || r.cause.Source == FromCase {
-		for _, p := range states[a].Projections {
-			if p.IntentKey != "" && p.IntentOp == "create" {
-				// Its record would come to be beside the survivor's. What a vendor has merged cannot wait for that; a person can.
-				return &domain.Error{Code: domain.Conflict, System: p.System, Message: fmt.Sprintf("%s is being created in %s at this moment: try again in a minute", a, p.System)}
-			}
+	for _, p := range states[a].Projections {
+		if p.IntentKey == "" || p.IntentOp != "create" || p.Lease != nil && *p.Lease == r.outcome {
+			continue
 		}
+		// Its record would come to be beside the survivor's, and if nobody learnt what became of it, a second one. A person tries
+		// again; what a vendor has merged is followed when that is known, however long it takes.
+		busy := &domain.Error{Code: domain.Conflict, System: p.System, Message: fmt.Sprintf("%s is being created in %s at this moment: try again in a minute", a, p.System)}
+		if r.cause.Source != FromMutation && r.cause.Source != FromCase {
+			busy.Code, busy.RetryAfter = domain.Unavailable, followAgain
+		}
+		return busy
 	}
 	kind := domain.KindOfID(b)
 	store.QueueMatchKeys(r.batch, "", kind, a, nil)

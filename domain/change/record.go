@@ -53,6 +53,7 @@ func (a *Applier) RecordTx(ctx context.Context, tx pgx.Tx, in Incoming) (res Res
 }
 
 func (r *run) record(in Incoming) (Result, error) {
+	r.outcome = in.Lease
 	in.Record.Issues = storable(in.Record.Issues)
 	rec := in.Record
 	if rec.ExternalID == "" || rec.Kind == "" {

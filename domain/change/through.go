@@ -13,14 +13,11 @@ import (
 	"datum/domain/store"
 )
 
-// AskedFor is how long an owner is asked to make a change, unless whoever asks says otherwise.
-const AskedFor = 7 * 24 * time.Hour
-
 // WriteThrough makes an edit of fields that other systems own a change that is asked of them: it is written to the owner and
 // counts once the owner shows it. Until then it is a pin that is Asked.
 type WriteThrough struct {
 	Reason    string
-	ExpiresAt time.Time // zero is AskedFor from now
+	ExpiresAt time.Time // zero is as long as the policy says
 	// Authorised says that the principal may ask for any field; else only for those whose rule lets editors.
 	Authorised bool
 }
@@ -85,7 +82,7 @@ func (s *settlement) through(e Edit, f domain.Field, rule ownership.Rule) *domai
 	}
 	until := e.Through.ExpiresAt
 	if until.IsZero() {
-		until = s.st.Now.Add(AskedFor)
+		until = s.st.Now.Add(s.pol.AskedFor(s.kp.Kind))
 	}
 	p := store.Pin{Field: f, Value: e.Fields[f], Actor: e.Actor, Reason: e.Through.Reason, Asked: true, System: rule.Owner, ExpiresAt: &until, CorrelationID: e.CorrelationID}
 	if rec != nil {

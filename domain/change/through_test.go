@@ -51,7 +51,7 @@ func TestAskedUntilConfirmed(t *testing.T) {
 	w.isGolden(id, "phone", text("+61390000001"))
 	w.isAt(id, crm, store.Pending)
 	w.isAt(id, accounting, store.Confirmed)
-	if p := w.asked(id, "phone"); p == nil || p.System != crm || p.Reason != "the customer rang" || p.Was != text("+61390000001") || p.ExpiresAt.Sub(p.CreatedAt) != change.AskedFor {
+	if p := w.asked(id, "phone"); p == nil || p.System != crm || p.Reason != "the customer rang" || p.Was != text("+61390000001") || p.ExpiresAt.Sub(p.CreatedAt) != ownership.AskedFor {
 		t.Fatalf("asked for: %+v", p)
 	}
 	w.quietly("reading the owner before it knows", func() { w.change(crm, "h1", nil) })
@@ -146,10 +146,10 @@ func TestAskedAndExpired(t *testing.T) {
 		w.ok(err)
 		return n
 	}
-	if n := expire(change.AskedFor - time.Hour); n != 0 {
+	if n := expire(ownership.AskedFor - time.Hour); n != 0 {
 		t.Fatalf("%d expired before their time", n)
 	}
-	if n := expire(change.AskedFor + time.Hour); n != 1 {
+	if n := expire(ownership.AskedFor + time.Hour); n != 1 {
 		t.Fatalf("%d expired", n)
 	}
 	w.isRow(id, store.ActionExpired, "phone", 1)
@@ -165,10 +165,27 @@ func TestAskedAndExpired(t *testing.T) {
 	if p := w.asked(id, "phone"); p == nil {
 		t.Fatal("it is not asked for again")
 	}
-	expire(change.AskedFor + time.Hour)
+	expire(ownership.AskedFor + time.Hour)
 	w.one(store.CaseUnconfirmed)
 	w.change(crm, "h1", values("phone", "+61390000002")) // somebody has done it there
 	w.none("")
+}
+
+// The policy says how long an owner is asked.
+func TestAskedAsLongAsThePolicySays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource()+"\nwriteThrough: {expires: 36h}\n")
+	id := w.pair(1, values("legalName", "Dab Pty Ltd", "phone", "+61390000001"))
+	w.ask(id, values("phone", "+61390000002"))
+	for _, x := range []struct {
+		after time.Duration
+		want  int
+	}{{35 * time.Hour, 0}, {37 * time.Hour, 1}} {
+		if n, err := w.a.ExpireChanges(ctx, time.Now().Add(x.after)); err != nil || n != x.want {
+			t.Fatalf("%d expired after %s (%v)", n, x.after, err)
+		}
+	}
+	w.one(store.CaseUnconfirmed)
 }
 
 // The owner refuses: a case offers to try again and to take it back, and the value in force stays what it is.

@@ -393,6 +393,50 @@ func TestMergeWaitsForCreation(t *testing.T) {
 	w.isAt(a, accounting, store.Confirmed)
 }
 
+// What a vendor has merged is followed when it is known what became of the loser's creation elsewhere: a worker that crashed after
+// the call leaves an intent, and without it the record would be made a second time.
+func TestVendorMergeWaitsForCreation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, clusterPolicy)
+	a := w.see(crm, "h1", values("abn", abn(1), "legalName", "Kite Pty Ltd")).EntityID
+	b := w.see(crm, "h2", values("abn", abn(2), "legalName", "Lark Pty Ltd")).EntityID
+	held := w.claim(accounting)
+	other := w.claim(accounting)
+	if held.EntityID != b {
+		held, other = other, held
+	}
+	w.finish(other, w.call(other, w.faithful))
+	_, err := w.pool.Exec(ctx, `UPDATE projections SET intent_op = 'create' WHERE entity_id = $1 AND system = $2`, b, accounting)
+	w.ok(err)
+	made := w.call(held, w.faithful) // it is there, and the worker is not any more
+	w.clock++
+	merged := w.record("h1", w.clock, w.stored(crm, "h1").Values)
+	merged.Aliases = []string{"h2"}
+	follow := func() error {
+		_, err := w.a.Record(ctx, change.Incoming{System: crm, Record: merged, Cause: w.cause(crm, change.FromPoll)})
+		return err
+	}
+	if err := follow(); domain.CodeOf(err) != domain.Unavailable || domain.AsError(err).RetryAfter <= 0 {
+		t.Fatalf("followed while it is created: %v", err)
+	}
+	if p := w.projection(b, accounting); p.IntentKey == "" || w.stored(crm, "h2").Deleted {
+		t.Fatalf("something was kept of it: %+v", p)
+	}
+	w.finish(held, made) // as the look-up finds it
+	w.ok(follow())
+	if got := w.stored(accounting, made.ExternalID).EntityID; got != a {
+		t.Errorf("the record is of %s, not %s", got, a)
+	}
+	if n := w.work(func(system string, before, sent domain.Values) domain.Values {
+		if before.Clone()["legalName"].Empty() {
+			t.Errorf("something is created in %s: %v", system, sent)
+		}
+		return w.faithful(system, before, sent)
+	}); n[accounting] > 2 {
+		t.Errorf("written: %v", n)
+	}
+}
+
 // A preview says what would follow, and keeps nothing.
 func TestMergePreview(t *testing.T) {
 	t.Parallel()

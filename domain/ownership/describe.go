@@ -37,6 +37,8 @@ func (p *Policy) String() string {
 			}
 			fmt.Fprintf(&b, "  replicate: {%s}\n", strings.Join(rs, ", "))
 		}
+		writeMatch(&b, kp.Match)
+		writeExpires(&b, "  ", kp.Expires)
 		if len(kp.Fields) > 0 {
 			b.WriteString("  fields:\n")
 			writeRules(&b, ki, kp.Fields, "    ")
@@ -81,6 +83,10 @@ func (p *Policy) writeOptions(b *strings.Builder) {
 		fmt.Fprintf(b, "\ngst: %s\n", strings.ToLower(string(p.GST)))
 	}
 	p.writeBrakes(b)
+	if p.Expires != 0 {
+		b.WriteString("\n")
+		writeExpires(b, "", p.Expires)
+	}
 }
 
 func writeRules(b *strings.Builder, ki domain.KindInfo, rules map[domain.Field]Rule, indent string) {
@@ -169,6 +175,12 @@ func DiffPolicies(from, to *Policy) []string {
 		}
 		if !slices.Equal(a.Create, b.Create) {
 			names = append(names, kind+".create")
+		}
+		if a.Match != b.Match {
+			names = append(names, kind+".match")
+		}
+		if (from.Kinds[ki.Kind] != nil || to.Kinds[ki.Kind] != nil) && from.AskedFor(ki.Kind) != to.AskedFor(ki.Kind) {
+			names = append(names, kind+".writeThrough")
 		}
 		for _, s := range systems {
 			if condition(a, s) != condition(b, s) {

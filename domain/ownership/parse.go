@@ -189,10 +189,13 @@ func (p *parser) document(n *yaml.Node) {
 		case "brake":
 			p.brake(e)
 			continue
+		case "writeThrough":
+			p.expires(e, "", &p.policy.Expires)
+			continue
 		}
 		ki, ok := domain.Kind(e.key).Info()
 		if !ok {
-			p.add(e.line, "%q is neither systems, flows, numbers, gst, brake nor a kind (%s)", e.key, strings.Join(kindNames(), ", "))
+			p.add(e.line, "%q is neither systems, flows, numbers, gst, brake, writeThrough nor a kind (%s)", e.key, strings.Join(kindNames(), ", "))
 			continue
 		}
 		p.kind(ki, e)
@@ -363,8 +366,10 @@ func (p *parser) kind(ki domain.KindInfo, e entry) {
 			p.stages(ki, kp, m)
 		case "match":
 			p.match(kp, m)
+		case "writeThrough":
+			p.expires(m, name, &kp.Expires)
 		default:
-			p.add(m.line, "%s has no %q; it has owner, create, replicate, fields, stages and match", name, m.key)
+			p.add(m.line, "%s has no %q; it has owner, create, replicate, fields, stages, match and writeThrough", name, m.key)
 		}
 	}
 	if kp.Create == nil {

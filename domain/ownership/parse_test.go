@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -170,7 +171,7 @@ Spaceship: {owner: crm}
 			`13: Customer has no stage "BORED"`,
 			`15: lifecycleStage says which stage it is`,
 			`16: Customer has no field "bar"`,
-			`17: "Spaceship" is neither systems, flows, numbers, gst, brake nor a kind`,
+			`17: "Spaceship" is neither systems, flows, numbers, gst, brake, writeThrough nor a kind`,
 		}},
 		{"nobody creates", "systems: {crm: hubspot}\nCustomer: {owner: crm}\n", []string{"2: Customer has no create"}},
 		{"creates nothing", "systems: {crm: hubspot}\nCustomer: {owner: crm, create: []}\n", []string{"2: create of Customer names no system"}},
@@ -446,6 +447,43 @@ func TestMatch(t *testing.T) {
 		"  match: {link: 0.9}\n":           "line 5: match of Customer: ask should be given",
 		"  match: {ask: 0.9, link: 0.8}\n": "line 5: match of Customer: ask should be given",
 		"Location:\n  owner: crm\n  create: [crm]\n  match: {ask: 0.5}\n": "line 8: match of Location: only",
+	} {
+		if _, err := ownership.Parse([]byte(head + text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// How long an owner is asked for a change: a kind's own word, else that for all kinds, else seven days.
+func TestExpires(t *testing.T) {
+	t.Parallel()
+	const head = "systems: {crm: hubspot, ops: native}\nCustomer:\n  owner: crm\n  create: [crm]\n"
+	base := parse(t, head)
+	for text, want := range map[string]time.Duration{
+		"":                                 ownership.AskedFor,
+		"writeThrough: {expires: 36h}\n":   36 * time.Hour,
+		"  writeThrough: {expires: 14d}\n": 14 * 24 * time.Hour,
+		"  match: {ask: 0.75, link: 0.9}\n  writeThrough: {expires: 90m}\nwriteThrough: {expires: 2d}\n": 90 * time.Minute,
+	} {
+		p := parse(t, head+text)
+		if got := p.AskedFor(domain.KindCustomer); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+		again := parse(t, p.String())
+		if d := ownership.DiffPolicies(p, again); len(d) > 0 || again.Kind(domain.KindCustomer).Match != p.Kind(domain.KindCustomer).Match {
+			t.Errorf("%q is described as %q, which differs in %q", text, p.String(), d)
+		}
+		if named := slices.Contains(ownership.DiffPolicies(base, p), "Customer.writeThrough"); named != (text != "") {
+			t.Errorf("%q: a difference is named: %v", text, named)
+		}
+	}
+	for text, want := range map[string]string{
+		"  writeThrough: {expires: soon}\n":           `line 5: expires of writeThrough of Customer is "soon"; it should be a time such as`,
+		"  writeThrough: {expires: -2d}\n":            "line 5: expires of writeThrough of Customer is",
+		"writeThrough: {expires: 999999999999999d}\n": "line 5: expires of writeThrough is",
+		"writeThrough:\n  expires: 10s\n":             "line 6: expires of writeThrough is",
+		"writeThrough: {after: 2d}\n":                 `line 5: writeThrough has no "after"`,
+		"writeThrough: editor\n":                      "line 5: writeThrough should be a mapping",
 	} {
 		if _, err := ownership.Parse([]byte(head + text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)

@@ -4,6 +4,7 @@ package ownership
 
 import (
 	"slices"
+	"time"
 
 	"datum/domain"
 	"datum/domain/money"
@@ -21,6 +22,8 @@ type Policy struct {
 	GST     money.Rounding         // of documents that Datum works out; "" is PerLine
 	// Brakes are those that the document speaks of, by system, "" for all; see Brake.
 	Brakes map[string]map[Way]Brake
+	// Expires is how long an owner is asked for a change of any kind that does not say so itself; 0 is AskedFor.
+	Expires time.Duration
 
 	lines map[string]int // of the parsed document, by the path of what stands there: "Customer.fields.abn"
 }
@@ -42,6 +45,7 @@ type KindPolicy struct {
 	Fields    map[domain.Field]Rule
 	Stages    map[string]map[domain.Field]Rule // overrides by lifecycle stage
 	Match     Match
+	Expires   time.Duration // how long an owner is asked for a change; 0 is as for all kinds
 }
 
 // Match says from which probability records of a kind that share no strong key are taken for one. 0 is never.
