@@ -280,6 +280,8 @@ type Signal struct {
 	OccurredAt time.Time
 	Deleted    bool     // a deletion; Fetch will answer NotFound
 	Also       []string // other external ids to look at (the losers of a merge)
+	// MergedInto is the external id of the survivor, where only the event says that the object was merged: Fetch answers NotFound.
+	MergedInto string
 	// Hint, when the event says what one member of the object became: if the stored raw record says the same at this path
 	// (dot separated), the event brings nothing new and nothing is fetched. Echoes of our own writes end here.
 	Hint *Hint

@@ -104,6 +104,9 @@ func (e *Engine) receive(ctx context.Context, secrets *secretCache, system strin
 		if s.Hint != nil {
 			sig.Hint = &store.Hint{Path: s.Hint.Path, Value: s.Hint.Value}
 		}
+		if s.MergedInto != "" {
+			sig.Record = &domain.Record{Kind: s.Kind, ExternalID: s.ExternalID, Deleted: true, MergedInto: s.MergedInto, FetchedAt: time.Now().UTC()}
+		}
 		signals = append(signals, sig)
 		for _, id := range s.Also {
 			signals = append(signals, store.Signal{System: system, Kind: s.Kind, ExternalID: id, Source: string(change.FromWebhook), CorrelationID: corr})

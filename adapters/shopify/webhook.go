@@ -98,8 +98,8 @@ func (b message) signals(topic string) []adapters.Signal {
 	switch area, what, _ := strings.Cut(topic, "/"); area {
 	case "customers":
 		if what == "merge" {
-			if kept := lastPart(b.Kept); isNumber(kept) {
-				all = append(all, adapters.Signal{Kind: domain.KindCustomer, ExternalID: kept, Also: []string{lastPart(b.Lost)}})
+			if kept, lost := lastPart(b.Kept), lastPart(b.Lost); isNumber(kept) && isNumber(lost) {
+				all = append(all, adapters.Signal{Kind: domain.KindCustomer, ExternalID: lost, MergedInto: kept}, adapters.Signal{Kind: domain.KindCustomer, ExternalID: kept})
 			}
 			break
 		}

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -269,7 +270,7 @@ func merge(in Incoming, old *store.Record) (*store.Record, map[domain.Field]bool
 		}
 		cur := old.Clone()
 		cur.Deleted = true
-		cur.MergedInto = rec.MergedInto
+		cur.MergedInto = cmp.Or(rec.MergedInto, old.MergedInto)
 		cur.FetchedAt = rec.FetchedAt
 		return cur, changed
 	}

@@ -3767,7 +3767,7 @@ extend type Mutation {
 input WriteThroughInput {
   "Why, for the history."
   reason: String!
-  "Until when the owner is asked; seven days if absent. Then a case opens."
+  "Until when the owner is asked; as long as the policy says if absent, else seven days. Then a case opens."
   expiresAt: Time
 }
 

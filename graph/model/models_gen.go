@@ -3639,7 +3639,7 @@ type WriteAhead struct {
 type WriteThroughInput struct {
 	// Why, for the history.
 	Reason string `json:"reason"`
-	// Until when the owner is asked; seven days if absent. Then a case opens.
+	// Until when the owner is asked; as long as the policy says if absent, else seven days. Then a case opens.
 	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty,omitzero"`
 }
 
