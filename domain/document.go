@@ -171,3 +171,34 @@ func Essence(v Value) Value {
 	}
 	return ValueOf(ls)
 }
+
+// Same reports whether two values of a field mean the same to a business: their essence is the same, or they are allocations that
+// differ only in dates that one of them leaves open, as whoever books them chooses the day then.
+func Same(a, b Value) bool {
+	return Essence(a) == Essence(b) || sameAllocations(a, b)
+}
+
+func sameAllocations(a, b Value) bool {
+	if !strings.HasPrefix(string(a), "[{") || !strings.HasPrefix(string(b), "[{") {
+		return false
+	}
+	var lists [2][]Allocation
+	for i, v := range []Value{a, b} {
+		d := json.NewDecoder(strings.NewReader(string(v)))
+		d.DisallowUnknownFields()
+		if d.Decode(&lists[i]) != nil {
+			return false
+		}
+	}
+	left := lists[1]
+	for _, x := range lists[0] {
+		i := slices.IndexFunc(left, func(y Allocation) bool {
+			return x.Invoice == y.Invoice && x.CreditNote == y.CreditNote && x.Amount == y.Amount && (x.Date == y.Date || x.Date == "" || y.Date == "")
+		})
+		if i < 0 {
+			return false
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	return len(left) == 0
+}

@@ -154,3 +154,25 @@ func TestRefs(t *testing.T) {
 		t.Error("allocations are taken for lines")
 	}
 }
+
+// TestSame: an allocation without a date is any day's, and nothing else may differ.
+func TestSame(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{`[{"amount":"5","invoice":"inv_a"}]`, `[{"amount":"5","date":"2026-03-01","invoice":"inv_a"}]`, true},
+		{`[{"amount":"5","invoice":"inv_a"},{"amount":"6","invoice":"inv_a"}]`, `[{"amount":"6","date":"2026-03-01","invoice":"inv_a"},{"amount":"5","date":"2026-03-02","invoice":"inv_a"}]`, true},
+		{`[{"amount":"5","date":"2026-03-02","invoice":"inv_a"}]`, `[{"amount":"5","date":"2026-03-01","invoice":"inv_a"}]`, false},
+		{`[{"amount":"5","invoice":"inv_a"}]`, `[{"amount":"6","date":"2026-03-01","invoice":"inv_a"}]`, false},
+		{`[{"amount":"5","invoice":"inv_a"}]`, `[{"amount":"5","creditNote":"inv_a"}]`, false},
+		{`[{"amount":"5","invoice":"inv_a"}]`, `[{"amount":"5","invoice":"inv_a"},{"amount":"5","invoice":"inv_a"}]`, false},
+		{`[{"description":"x","quantity":"1","unitPrice":"2"}]`, `[{"amount":"2.00","description":"x","quantity":"1","tax":"0.2","unitPrice":"2"}]`, true},
+		{`[{"description":"x","quantity":"1","unitPrice":"2"}]`, `[{"description":"x","quantity":"1","unitPrice":"3"}]`, false},
+	} {
+		if domain.Same(domain.Value(c.a), domain.Value(c.b)) != c.same || domain.Same(domain.Value(c.b), domain.Value(c.a)) != c.same {
+			t.Errorf("%s and %s: the same is not %v", c.a, c.b, c.same)
+		}
+	}
+}

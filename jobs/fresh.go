@@ -84,7 +84,7 @@ func overwrites(kp *ownership.KindPolicy, it *item) bool {
 
 // same compares two values of one vendor.
 func same(a, b domain.Value) bool {
-	return a == b || a.Empty() && b.Empty() || domain.Essence(a) == domain.Essence(b)
+	return a == b || a.Empty() && b.Empty() || domain.Same(a, b)
 }
 
 // fetchAll reads objects, in one call where the vendor can; those that are gone are left out.

@@ -250,7 +250,7 @@ func pinnedKeys(kind domain.Kind, pins map[domain.Field]store.Pin) []string {
 }
 
 // equal reports whether two values say the same: of lines, whatever each issuer makes of their GST.
-func equal(a, b domain.Value) bool { return exact(a, b) || domain.Essence(a) == domain.Essence(b) }
+func equal(a, b domain.Value) bool { return exact(a, b) || domain.Same(a, b) }
 
 func exact(a, b domain.Value) bool { return a == b || a.Empty() && b.Empty() }
 
