@@ -55,6 +55,8 @@ type Vendor struct {
 	// Configure returns the mapping of one account where what is carried is the account's own matter (a database's tables);
 	// nil if Mapping is that of every account. Mapping then lists all that an account could carry. It needs no secret.
 	Configure func(settings map[string]string) ([]Mapping, error)
+	// OwnMapping: a setting says which fields are where, so no document is laid over it.
+	OwnMapping bool
 }
 
 // Notice is what an answer says about the future of what was called.

@@ -49,7 +49,7 @@ func (e *Engine) mappingOf(ctx context.Context, system, source string) (row stor
 		err = &domain.Error{Code: domain.Unsupported, System: system, Message: "it is Datum's own and has no mapping"}
 		return
 	}
-	if v.Configure != nil {
+	if v.OwnMapping {
 		err = &domain.Error{Code: domain.Unsupported, System: system, Message: "its mapping is what it was connected with; change that and connect it again (datum system connect)"}
 		return
 	}

@@ -16,7 +16,7 @@ func TestSettingsLeaveTheMappingDocumentAlone(t *testing.T) {
 				t.Errorf("%s has a setting named %s", v.Name, s.Name)
 			}
 		}
-		if v.Configure == nil {
+		if !v.OwnMapping {
 			continue
 		}
 		ms, err := v.Mappings(map[string]string{"mapping": "Customer:\n  table: customers\n  key: id\n  id: datum_id\n  fields:\n    legalName: name\n"})

@@ -43,7 +43,7 @@ func Vendor() adapters.Vendor {
 			{Name: "connections", Help: "most connections of one Datum process", Default: strconv.Itoa(maxCalls)},
 			{Name: "outbox", Help: "Postgres: table that triggers note changes in, made when the system is connected; leave out to go by the time of the last change"},
 		},
-		Open: open, Configure: configure,
+		Open: open, Configure: configure, OwnMapping: true,
 	}
 }
 
