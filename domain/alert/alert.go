@@ -114,9 +114,14 @@ func (d Duration) String() string { return time.Duration(d).String() }
 var (
 	ruleName    = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 	yamlPrefix  = regexp.MustCompile(`^yaml: (unmarshal errors:\n *)?`)
+	yamlType    = regexp.MustCompile(`cannot unmarshal !!\S+(?: .*)? into (\S+)`)
+	yamlField   = regexp.MustCompile(`field (\S+) not found in type \S+`)
 	severities  = []string{"info", "warning", "critical"}
 	secretShape = regexp.MustCompile(`^whsec_[A-Za-z0-9+/]{32,88}={0,2}$`) // 24 to 64 bytes
 )
+
+// yamlWords say in words what the types of a configuration are.
+var yamlWords = map[string]string{"float64": "a number", "string": "text", "bool": "true or false", "[]string": "a list"}
 
 // Parse reads a configuration and checks it; metrics are the names that can be watched. The error is Invalid and says everything
 // that is wrong, and how to correct it. It repeats no secret.
@@ -128,7 +133,15 @@ func Parse(source string, metrics []string) (*Config, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, domain.Errorf(domain.Invalid, "the file is empty; begin with what `datum alert show` prints")
 		}
-		return nil, domain.Errorf(domain.Invalid, "%s", yamlPrefix.ReplaceAllString(err.Error(), ""))
+		words := yamlPrefix.ReplaceAllString(err.Error(), "")
+		words = yamlType.ReplaceAllStringFunc(words, func(s string) string {
+			want := yamlWords[yamlType.FindStringSubmatch(s)[1]]
+			if want == "" {
+				want = "something else, such as `datum alert show` prints"
+			}
+			return "the value must be " + want // it may be a secret and is not repeated
+		})
+		return nil, domain.Errorf(domain.Invalid, "%s", yamlField.ReplaceAllString(words, "there is no setting \"$1\" here"))
 	}
 	if problems := c.check(metrics); len(problems) > 0 {
 		return nil, domain.Errorf(domain.Invalid, "%s", strings.Join(problems, "\n"))

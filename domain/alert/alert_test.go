@@ -35,7 +35,7 @@ func TestBadConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ old, new, says string }{
-		{"interval: 30s", "interval: soon", `line 2: "soon" is not a duration`}, {"interval: 30s", "interval: 1ms", "between 1s and 1h"}, {"remind: 1h", "remnd: 1h", "field remnd not found"},
+		{"interval: 30s", "interval: soon", `line 2: "soon" is not a duration`}, {"interval: 30s", "interval: 1ms", "between 1s and 1h"}, {"remind: 1h", "remnd: 1h", `line 3: there is no setting "remnd" here`}, {"above: 5", "above: many", "the value must be a number"}, {"secrets: [whsec_bm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm4=]", "secrets: secret-x", "the value must be a list"},
 		{"datum_a", "datum_c", "there is no metric"}, {"above: 5", "above: 5, below: 3", "either above or below"}, {"above: 5, ", "", "either above or below"},
 		{"severity: critical", "severity: bad", "one of info, warning, critical"}, {"channels: [chat]", "channels: [phone]", `there is no channel "phone"`},
 		{"type: slack", "type: pager", "webhook, slack or email"}, {"whsec_bm5u", "bm5u", "whsec_$(openssl"}, {`server: "smtp.example.com:587"`, "server: smtp", "host:port"},

@@ -238,7 +238,7 @@ func (r *run) decide(d Decision) error {
 		return err
 	}
 	if c.Status != "open" {
-		return domain.Errorf(domain.Conflict, "case %s is no longer open: %s", c.ID, c.Resolution)
+		return domain.Errorf(domain.Conflict, "case %s is no longer open; its outcome was: %s", c.ID, c.Resolution)
 	}
 	if d.Choice == choiceMerge {
 		d.Choice = ChoiceSame

@@ -222,8 +222,7 @@ func TestAnswersThatCannotBe(t *testing.T) {
 // Every kind of case can be answered, and every answer says what it does.
 func TestEveryKindHasChoices(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{store.CaseConflict, store.CaseDuplicate, store.CaseRefused, store.CaseInvalid, store.CaseUnlinked, store.CaseReauth,
-		store.CaseDrift, store.CaseMassChange, store.CaseStuck, store.CaseGap, store.CaseUnconfirmed, store.CaseFlow} {
+	for _, kind := range store.CaseKinds {
 		c := store.Case{Kind: kind, System: "shop", Field: "email"}
 		if len(change.Offered(c)) == 0 {
 			t.Errorf("%s has no choices", kind)

@@ -49,7 +49,7 @@ func (a *Applier) work(ctx context.Context, id string, cause Cause, action, note
 			return err
 		}
 		if open && c.Status != "open" {
-			return domain.Errorf(domain.Conflict, "case %s is no longer open: %s", c.ID, c.Resolution)
+			return domain.Errorf(domain.Conflict, "case %s is no longer open; its outcome was: %s", c.ID, c.Resolution)
 		}
 		do(r.batch)
 		store.QueueCaseEvent(r.batch, store.CaseEvent{CaseID: id, Action: action, Actor: cause.Actor, Note: note, CorrelationID: cause.CorrelationID})

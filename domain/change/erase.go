@@ -34,10 +34,14 @@ var errDryRun = errors.New("only tried")
 // documents refer to, whose numbers, dates and amounts are kept; where the law wants the buyer named it is kept apart, for as long as
 // the retention of documents says. Vendors' records are not touched, and not taken in again.
 //
-// Invalid if it is no customer or no reason is given, Conflict while a write is under way. Doing it again finds less to do.
+// NotFound if there is none, Invalid if it is no customer or no reason is given, Conflict while a write is under way. Doing it again finds less to do.
 func (a *Applier) Erase(ctx context.Context, e Erasure) (report store.Erasure, err error) {
 	defer domain.Wrap(&err, "change.Erase")
-	if domain.KindOfID(e.EntityID) != domain.KindCustomer {
+	switch domain.KindOfID(e.EntityID) {
+	case domain.KindCustomer:
+	case "":
+		return report, domain.Errorf(domain.NotFound, "there is no entity %s", e.EntityID)
+	default:
 		return report, domain.Errorf(domain.Invalid, "only customers can be erased; documents are kept as the law wants, and lose who they were for when the customer is erased")
 	}
 	if strings.TrimSpace(e.Reason) == "" {

@@ -661,7 +661,7 @@ func clip(v domain.Value) string {
 	if r := []rune(string(v)); len(r) > most {
 		return string(r[:most]) + "…"
 	}
-	if v == "" {
+	if v == "" || v == "null" {
 		return "nothing"
 	}
 	return string(v)

@@ -87,6 +87,9 @@ const (
 	CaseFlow        = "flow"               // a document that flows cannot go on with: overpaid, oversold, edited after it was invoiced
 )
 
+// CaseKinds are all kinds of cases.
+var CaseKinds = []string{CaseConflict, CaseDuplicate, CaseRefused, CaseInvalid, CaseUnlinked, CaseReauth, CaseDrift, CaseMassChange, CaseStuck, CaseGap, CaseUnconfirmed, CaseFlow}
+
 const caseColumns = `id, kind, status, entity_kind, coalesce(entity_id, '') AS entity_id, coalesce(other_id, '') AS other_id, system, external_id, field,
 	title, detail, choices, dedupe_key, correlation_id, opened_at, updated_at, closed_at, resolution, resolved_by,
 	assignee, snoozed_until, rule_id`

@@ -114,6 +114,11 @@ func parseCase(verb string, args []string, errs io.Writer) (f caseFlags, words [
 	fs.Visit(func(g *flag.Flag) { given[g.Name] = true })
 	if *kinds != "" {
 		f.Kinds = strings.Split(*kinds, ",")
+		for _, k := range f.Kinds {
+			if !slices.Contains(store.CaseKinds, k) {
+				return f, nil, invalid("there is no kind of case %q, only %s", k, strings.Join(store.CaseKinds, ", "))
+			}
+		}
 	}
 	f.EntityKind = domain.Kind(*of)
 	if given["assignee"] {
@@ -121,6 +126,9 @@ func parseCase(verb string, args []string, errs io.Writer) (f caseFlags, words [
 			*assignee = ""
 		}
 		f.Assignee = assignee
+	}
+	if !slices.Contains([]string{"open", "resolved", "closed", "any"}, *status) {
+		return f, nil, invalid("a case is open, resolved or closed, or any; not %q", *status)
 	}
 	if f.Status = *status; f.Status == "any" {
 		f.Status = ""

@@ -37,6 +37,11 @@ func TestCases(t *testing.T) {
 		cases = append(cases, propose(res.EntityID, fmt.Sprintf("Fern %d Holdings Pty Ltd", i)))
 	}
 
+	for _, args := range [][]string{{"list", "--kind", "bogus"}, {"list", "--status", "bogus"}} {
+		if err := a.Case(ctx, args); domain.CodeOf(err) != domain.Invalid || !strings.Contains(err.Error(), "open") && !strings.Contains(err.Error(), "conflict") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
 	if s := run("list", "--kind", "conflict,stuck", "--system", "ops", "--field", "legalName", "--assignee", "nobody"); strings.Count(s, "case_") != 3 || !strings.Contains(s, "Fern 0 Pty Ltd") {
 		t.Errorf("list: %s", s)
 	}

@@ -213,6 +213,9 @@ func (a *Admin) Write(ctx context.Context, args []string) error {
 	switch {
 	case args[0] == "list" && len(ids) == 0:
 		if *status != "all" {
+			if all := []store.WriteStatus{store.WriteRecorded, store.WriteApproved, store.WriteRejected, store.WriteSent, store.WriteReplaced, store.WriteLapsed}; !slices.Contains(all, store.WriteStatus(*status)) {
+				return invalid("a recorded write is one of %v, or all; not %q", all, *status)
+			}
 			f.Statuses = []store.WriteStatus{store.WriteStatus(*status)}
 		}
 		return a.writes(ctx, f)

@@ -35,6 +35,9 @@ func TestExportAndErase(t *testing.T) {
 	if err := a.Export(ctx, []string{domain.NewID("cus")}); domain.CodeOf(err) != domain.NotFound {
 		t.Errorf("an entity that is none: %v", err)
 	}
+	if err := a.Erase(ctx, []string{"cus_nobody", "--reason", "request"}); domain.CodeOf(err) != domain.NotFound {
+		t.Errorf("a customer that is none: %v", err)
+	}
 	must(t, a.Erase(ctx, []string{res.EntityID, "--reason", "request"}))
 	if n := known(t, a.Pool, "canarybird"); n == 0 || !strings.Contains(out.String(), "would be erased") {
 		t.Errorf("without --yes %d rows are left: %s", n, out)
