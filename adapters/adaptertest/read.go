@@ -348,3 +348,67 @@ func (e *env) noDrift(what string, old, now domain.Record, cleared bool) {
 		}
 	}
 }
+
+// drift: a vendor that renames a member, or leaves it out, says nothing about the field: whatever the record then lacks is told to be
+// missing, so that nobody takes it for cleared. A member that is there and empty is cleared. A new member is shown as unknown, and
+// changes nothing else.
+func drift(e *env) {
+	name := "Drift Pty Ltd"
+	if e.f.NameValue(name).Empty() {
+		e.t.Fatalf("NameValue(%q) is empty", name)
+	}
+	id := e.newcomer(name)
+	before := e.fetch(id)
+	made := e.f.Always // the adapter makes the object of the vendor's rows: new members stay in them
+	var members []string
+	for _, p := range adapters.Seen(e.m.Stored(before.Raw), e.m.Row(e.f.NameField).Paths) {
+		steps, _ := adapters.ParsePath(p)
+		members = append(members, steps[len(steps)-1].Name)
+	}
+	if len(members) == 0 {
+		e.t.Fatalf("no path of %s is in the object: %s", e.f.NameField, before.Raw)
+	}
+	// told returns the fields that are told to be missing, after checking that no other was lost.
+	told := func(what string, now domain.Record) map[domain.Field]bool {
+		e.t.Helper()
+		fields := map[domain.Field]bool{}
+		for _, is := range e.m.Drift(e.m.Stored(before.Raw), e.m.Stored(now.Raw), nil) {
+			fields[is.Field] = fields[is.Field] || is.Code == domain.FieldMissing || is.Code == domain.FieldLeftOut
+		}
+		for f, v := range before.Values {
+			if !v.Empty() && now.Values[f].Empty() && !fields[f] {
+				e.t.Errorf("%s: %s was %s and is nothing, and no drift says so", what, f, v)
+			}
+		}
+		return fields
+	}
+	for what, f := range map[string]object{"renamed": {"kind": "rename_field"}, "left out": {"kind": "drop_field"}} {
+		for _, m := range members {
+			f["field"], f["to"] = m, "renamed_"+m
+			e.fault(f)
+		}
+		now, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, id)
+		if code := e.code(err); code == domain.NotFound || now.Deleted {
+			e.t.Errorf("%s: the object counts as gone: %v", what, err)
+		} else if err == nil && !told(what, now)[e.f.NameField] {
+			e.t.Errorf("%s: %s is not told to be missing", what, e.f.NameField)
+		} else if err == nil && what == "renamed" && !made && !slices.ContainsFunc(members, func(m string) bool { return slices.Contains(now.Unknown, "renamed_"+m) }) {
+			e.t.Errorf("the new name is not among the unknown members %q", now.Unknown)
+		}
+		e.clear()
+	}
+	e.fault(object{"kind": "add_field", "field": "brand_new", "beside": members[0], "value": "x"})
+	now := e.fetch(id)
+	if d := before.Values.Diff(now.Values); len(d) > 0 || !made && !slices.Contains(now.Unknown, "brand_new") {
+		e.t.Errorf("a new member changes %s; unknown are %q", d, now.Unknown)
+	}
+	e.clear()
+	e.fault(object{"kind": "retype_field", "field": members[0], "to": "null"})
+	if now, err := e.adapter.Fetch(e.t.Context(), e.f.Kind, id); e.code(err) == "" {
+		for _, is := range e.m.Drift(e.m.Stored(before.Raw), e.m.Stored(now.Raw), nil) {
+			if is.Code == domain.FieldMissing || is.Code == domain.FieldLeftOut {
+				e.t.Errorf("%s is there and empty, and %s is told to be missing", members[0], is.Field)
+			}
+		}
+	}
+}

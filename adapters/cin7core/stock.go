@@ -88,7 +88,7 @@ func placeRow(f domain.Field, key, note string) adapters.Row {
 		}}
 }
 
-// level is the object of one product at one location, made of its rows; none is zeros.
+// level is the object of one product at one location, made of its rows; none is zeros. What no row shows is not zero: it is left out.
 func level(product, site, siteName, sku string, rows []object) object {
 	o := object{"ID": product, "LocationID": site, "Location": siteName, "SKU": sku}
 	sums := map[string]decimal.Decimal{"OnHand": {}, "Allocated": {}, "Available": {}, "OnOrder": {}}
@@ -103,7 +103,9 @@ func level(product, site, siteName, sku string, rows []object) object {
 		list = append(list, r)
 	}
 	for k, sum := range sums {
-		o[k] = json.Number(sum.String())
+		if len(rows) == 0 || slices.ContainsFunc(rows, func(r object) bool { _, shown := r[k]; return shown }) {
+			o[k] = json.Number(sum.String())
+		}
 	}
 	o["Rows"] = list
 	return o

@@ -37,7 +37,8 @@ func Vendor() adapters.Vendor {
 
 // mapping carries every field of a customer, each as a member in canonical form.
 func mapping() adapters.Mapping {
-	m := adapters.Mapping{Kind: domain.KindCustomer, Object: "customers", IDField: "ref", Known: []string{"colour"}}
+	m := adapters.Mapping{Kind: domain.KindCustomer, Object: "customers", IDField: "ref", Known: []string{"colour"}, Sparse: true,
+		Flat: func(o adapters.Object) adapters.Object { in, _ := o["fields"].(map[string]any); return in }}
 	ki, _ := m.Kind.Info()
 	for _, fi := range ki.Fields {
 		key := string(fi.Name)
