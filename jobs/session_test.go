@@ -142,6 +142,9 @@ func sealer(t *testing.T) *vault.Vault {
 
 func put(t *testing.T, pool *pgxpool.Pool, s store.Sealer, c store.Credential) {
 	t.Helper()
+	if _, err := pool.Exec(t.Context(), `INSERT INTO systems (name, adapter) VALUES ('acc', 'test') ON CONFLICT DO NOTHING`); err != nil {
+		t.Fatal(err)
+	}
 	if err := store.PutCredential(t.Context(), pool, s, "acc", c); err != nil {
 		t.Fatal(err)
 	}
