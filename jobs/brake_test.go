@@ -176,6 +176,26 @@ func TestMassEditIsHeld(t *testing.T) {
 	if c.Detail.Counts["phone"] != c.Detail.Held || c.Detail.Changes[0].To != domain.TextValue("+61355500002") || phones("accounting", "55500002") > n-held {
 		t.Errorf("the case says %+v, %d have got through", c, phones("accounting", "55500002"))
 	}
+	// The window passes and the CRM is looked through again and again: nothing of what is held gets through.
+	ctx, through := context.Background(), phones("accounting", "55500002")
+	_, err := r.pool.Exec(ctx, `UPDATE brake_log SET at = at - interval '2 hours'`)
+	must(t, err)
+	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); { // more than the gauge is trusted
+		since := time.Now()
+		eventually(t, 20*time.Second, "swept", func() (bool, any) {
+			var ok bool
+			must(t, r.engine.Sweep(ctx, "crm", domain.KindCustomer)) // one that still ends swallows it
+			must(t, r.pool.QueryRow(ctx, `SELECT coalesce(bool_or(finished_at > $1), false) FROM cursors WHERE system = 'crm' AND kind = 'Customer' AND name = 'sweep'`, since).Scan(&ok))
+			return ok, nil
+		})
+	}
+	r.quiet(20 * time.Second)
+	if is := phones("accounting", "55500002"); is != through {
+		t.Errorf("%d numbers have arrived without a decision, %d before it was looked again", is, through)
+	}
+	c = r.massCase(int64(held))
+	_, err = r.pool.Exec(ctx, `UPDATE brake_log SET at = at + interval '2 hours'`)
+	must(t, err)
 	r.decide(c, change.ChoiceReject)
 	r.noCases()
 	r.quiet(30 * time.Second)

@@ -30,6 +30,7 @@ type gauge struct {
 	at      time.Time
 	n, live int64
 	ready   bool
+	parked  bool // something is held back
 	recent  map[string]bool
 }
 
@@ -40,22 +41,28 @@ type gaugeKey struct {
 }
 
 // over reports whether one more entity would be too many, and notes it if not. Before its first complete reading a system
-// is never too fast.
-func (r *run) over(b ownership.Brake, k gaugeKey, entity string) (bool, error) {
+// is never too fast. What is held back stays so, however often it is looked at again: externalID is the object whose record
+// it is, "" on the way out.
+func (r *run) over(b ownership.Brake, k gaugeKey, entity, externalID string) (bool, error) {
 	a := r.Applier
 	a.mu.Lock()
 	g := a.gauges[k]
 	fresh := g != nil && time.Since(g.at) < time.Second && (len(g.recent) == 0 || g.n+int64(len(g.recent)) < b.Limit(g.live) || g.recent[entity])
 	a.mu.Unlock()
 	if !fresh {
-		n, live, ready, err := store.Changing(r.ctx, r.tx, k.system, k.kind, string(k.way), b.Window, b.Count)
+		n, live, ready, parked, err := store.Changing(r.ctx, r.tx, k.system, k.kind, string(k.way), b.Window, b.Count)
 		if err != nil {
 			return false, err
 		}
-		g = &gauge{at: time.Now(), n: n, live: live, ready: ready, recent: map[string]bool{}}
+		g = &gauge{at: time.Now(), n: n, live: live, ready: ready, parked: parked, recent: map[string]bool{}}
 		a.mu.Lock()
 		a.gauges[k] = g
 		a.mu.Unlock()
+	}
+	if externalID != "" && g.parked {
+		if held, err := store.HeldBack(r.ctx, r.tx, k.system, k.kind, externalID); err != nil || held {
+			return held, err
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -96,7 +103,7 @@ func (s *settlement) brakeIn() error {
 	if len(changes) == 0 || b.Off || s.kp.Kind == domain.KindStockLevel || s.fresh && !b.New || s.young(b) {
 		return nil
 	}
-	over, err := s.over(b, gaugeKey{s.touched.System, s.kp.Kind, way}, s.st.Entity.ID)
+	over, err := s.over(b, gaugeKey{s.touched.System, s.kp.Kind, way}, s.st.Entity.ID, s.touched.ExternalID)
 	if err != nil || !over {
 		return err
 	}
@@ -143,7 +150,7 @@ func (s *settlement) brakeOut(p *store.Projection, diff domain.Values, rec *stor
 	if s.cause.Source != FromImport && s.cause.Source != FromFlow || s.young(b) {
 		return false, nil
 	}
-	over, err := s.over(b, gaugeKey{p.System, s.kp.Kind, ownership.Out}, s.st.Entity.ID)
+	over, err := s.over(b, gaugeKey{p.System, s.kp.Kind, ownership.Out}, s.st.Entity.ID, "")
 	if err != nil || !over {
 		return false, err
 	}

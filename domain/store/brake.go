@@ -33,17 +33,28 @@ func QueueBrakeLog(b *pgx.Batch, system string, kind domain.Kind, way, entityID 
 }
 
 // Changing returns how many entities have changed within the window, how many live records the system has, which is only
-// counted if at least count have, and whether its first complete reading is done.
-func Changing(ctx context.Context, db DB, system string, kind domain.Kind, way string, window time.Duration, count int) (n, live int64, ready bool, err error) {
+// counted if at least count have, whether its first complete reading is done, and whether signals of it are parked.
+func Changing(ctx context.Context, db DB, system string, kind domain.Kind, way string, window time.Duration, count int) (n, live int64, ready, parked bool, err error) {
 	err = db.QueryRow(ctx, `-- name: Changing
 		SELECT n, CASE WHEN n >= $5 THEN (SELECT count(*) FROM records WHERE system = $1 AND kind = $2 AND NOT deleted) ELSE 0 END,
-			EXISTS (SELECT 1 FROM cursors WHERE system = $1 AND kind = $2 AND name = 'changes' AND ready)
+			EXISTS (SELECT 1 FROM cursors WHERE system = $1 AND kind = $2 AND name = 'changes' AND ready),
+			EXISTS (SELECT 1 FROM signals WHERE system = $1 AND kind = $2 AND status = 'parked')
 		FROM (SELECT count(DISTINCT entity_id) AS n FROM brake_log WHERE system = $1 AND kind = $2 AND way = $3 AND at > now() - $4::interval) x`,
-		system, kind, way, window, count).Scan(&n, &live, &ready)
+		system, kind, way, window, count).Scan(&n, &live, &ready, &parked)
 	if err != nil {
-		return 0, 0, false, fmt.Errorf("store.Changing: %w", err)
+		return 0, 0, false, false, fmt.Errorf("store.Changing: %w", err)
 	}
-	return n, live, ready, nil
+	return n, live, ready, parked, nil
+}
+
+// HeldBack reports whether a change of the object waits for a person's decision.
+func HeldBack(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) (held bool, err error) {
+	err = db.QueryRow(ctx, `-- name: HeldBack
+		SELECT EXISTS (SELECT 1 FROM signals WHERE system = $1 AND kind = $2 AND external_id = $3 AND status = 'parked')`, system, kind, externalID).Scan(&held)
+	if err != nil {
+		return false, fmt.Errorf("store.HeldBack: %w", err)
+	}
+	return held, nil
 }
 
 // LiveRecords counts the live records of a system and kind.

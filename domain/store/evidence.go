@@ -83,7 +83,7 @@ func CaseWaiters(ctx context.Context, db DB, c Case, limit int) ([]Waiter, error
 			UNION ALL SELECT kind, system, '', external_id, 'waits to be read' FROM signals WHERE @case = 'needs_reauth' AND system = @system AND status = 'pending'
 			UNION ALL SELECT kind, system, entity_id, external_id, 'is held back until this is decided' FROM projections
 				WHERE @case = 'mass_change' AND @key LIKE 'mass_change|out|%' AND system = @system AND kind = @kind AND status = 'parked' AND error_code = 'BRAKE'
-			UNION ALL SELECT kind, system, '', external_id, 'is held back until this is decided' FROM signals
+			UNION ALL SELECT DISTINCT kind, system, '', external_id, 'is held back until this is decided' FROM signals
 				WHERE @case = 'mass_change' AND @key LIKE 'mass_change|in|%' AND system = @system AND kind = @kind AND status = 'parked'
 			UNION ALL SELECT kind, system, entity_id, external_id, 'would write what has drifted' FROM projections
 				WHERE @case = 'drift' AND system = @system AND kind = @kind AND status = 'parked' AND error_code = 'DRIFT'
