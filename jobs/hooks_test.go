@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -29,10 +30,12 @@ func (r *rig) gapCase() store.Case {
 	return cs[0]
 }
 
-// TestWebhooksFallSilent: Xero silently disables the webhook subscription, which only a person can set up anew. Polls bring the
+// TestDrillWebhooksFallSilent, with DATUM_DRILL=1, since half a second must be enough for a webhook: Xero silently disables the webhook subscription, which only a person can set up anew. Polls bring the
 // changes, nothing is lost, and one case says what to press; it closes with the next webhook.
-func TestWebhooksFallSilent(t *testing.T) {
-	t.Parallel()
+func TestDrillWebhooksFallSilent(t *testing.T) {
+	if os.Getenv("DATUM_DRILL") == "" {
+		t.Skip("set DATUM_DRILL=1: it takes 7 s on a machine that is not busy")
+	}
 	r := newRig(t, func(c *rigConfig) { c.bound = 500 * time.Millisecond })
 	r.quiet(20 * time.Second)
 	r.inXero(0)
