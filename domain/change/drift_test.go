@@ -54,6 +54,7 @@ func TestAbsentIsNotEmpty(t *testing.T) {
 	fields := []domain.Field{"phone", "website", "tradingName"}
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
+		w.begin(t, ownership.DefaultSource())
 		n++
 		id := fmt.Sprintf("r%d", n)
 		says := domain.Values{}
