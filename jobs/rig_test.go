@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"datum/adapters"
 	"datum/adapters/all"
 	"datum/adapters/hubspotsim"
 	"datum/adapters/sim"
@@ -238,7 +240,7 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() (bool
 type state struct {
 	Inboxes  []store.Inbox
 	Backlogs []store.Backlog
-	Ready    map[string]bool
+	Unread   []string // of a system a kind that has not been read completely yet
 	Flows    int
 }
 
@@ -249,8 +251,7 @@ func (r *rig) state() (s state, busy bool) {
 	must(r.t, err)
 	s.Backlogs, err = store.Backlogs(context.Background(), r.pool)
 	must(r.t, err)
-	s.Ready, err = store.ReadySystems(context.Background(), r.pool, domain.KindCustomer)
-	must(r.t, err)
+	s.Unread = r.unread()
 	for _, i := range s.Inboxes {
 		busy = busy || i.Pending > 0
 	}
@@ -258,10 +259,35 @@ func (r *rig) state() (s state, busy bool) {
 		busy = busy || b.Pending+b.Parked > 0
 	}
 	must(r.t, r.pool.QueryRow(context.Background(), `SELECT count(*) FROM river_job WHERE kind = 'flow' AND state IN ('available', 'pending', 'running', 'retryable', 'scheduled')`).Scan(&s.Flows))
-	return s, busy || s.Flows > 0 || len(s.Ready) < 2
+	return s, busy || s.Flows > 0 || len(s.Unread) > 0
 }
 
-// quiet waits until both systems are read, every webhook is delivered and nothing waits: no signals, no projections.
+// unread lists what the policy speaks of, a connected system carries, and its first reading has not brought yet.
+func (r *rig) unread() (left []string) {
+	r.t.Helper()
+	ctx := context.Background()
+	pol, _, err := r.engine.Applier().Policy(ctx, r.pool, 0)
+	must(r.t, err)
+	systems, err := store.Systems(ctx, r.pool)
+	must(r.t, err)
+	var known []string // a connected system, or of one a kind that has been read
+	must(r.t, r.pool.QueryRow(ctx, `SELECT array(SELECT system FROM credentials UNION ALL SELECT system || ' ' || kind FROM cursors WHERE name = 'changes' AND ready)`).Scan(&known))
+	for _, s := range systems {
+		i := slices.IndexFunc(r.cfg.Vendors, func(v adapters.Vendor) bool { return v.Name == s.Adapter })
+		if i < 0 || !slices.Contains(known, s.Name) {
+			continue
+		}
+		for kind := range pol.Kinds {
+			m, err := r.cfg.Vendors[i].CarriedBy(s.Settings, kind)
+			if what := s.Name + " " + string(kind); err == nil && m != nil && !slices.Contains(known, what) {
+				left = append(left, what)
+			}
+		}
+	}
+	return left
+}
+
+// quiet waits until all systems are read, every webhook is delivered and nothing waits: no signals, no projections.
 func (r *rig) quiet(within time.Duration) {
 	r.t.Helper()
 	eventually(r.t, within, "quiet", func() (bool, any) {
