@@ -96,7 +96,7 @@ const usage = `datum keeps one canonical customer level between the systems of a
   datum drift list [--all]              what vendors have changed: fields gone, new or in another form, versions, sunsets
   datum pin list [ENTITY] | withdraw ENTITY FIELD   what people have decided about single fields, or ask of their owners
   datum mapping VENDOR                  which vendor field is which canonical field
-  datum mapping show SYSTEM | check|diff|apply SYSTEM FILE   custom fields, other paths and defaults of one account; tried on stored objects
+  datum mapping show SYSTEM | check|diff|apply SYSTEM FILE   custom fields, other paths and defaults of one account; tried on stored objects, applied as shown with --preview ID
   datum import --system ops [--kind Product] FILE.csv   from a CSV file, by the same rules as the API
   datum match --csv FILE [--csv FILE2] --id COLUMN [--map column=field,...]   which records of CSV files are one
   datum match [--kind Product] [--dry-run]   ask about the duplicates in the database
@@ -305,7 +305,7 @@ func (a *app) handler(ctx context.Context, done <-chan struct{}, api bool) (http
 	if !api {
 		return mux, nil
 	}
-	g, err := graph.NewHandler(graph.Config{Pool: a.pool, Feed: a.hub, Changes: a.engine.Applier(), Log: a.log, Policy: a.around(), Sealer: a.vault, Metrics: jobs.MetricNames(),
+	g, err := graph.NewHandler(graph.Config{Pool: a.pool, Feed: a.hub, Changes: a.engine.Applier(), Log: a.log, Policy: a.around(), Sealer: a.vault, Metrics: jobs.MetricNames(), Mappings: a.engine,
 		Introspection: a.cfg.Introspection, Playground: a.cfg.Playground, PlaygroundKey: a.pageKey, Done: done})
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 )
 
 // OverlaySetting is the account setting that holds the document in force; see ParseOverlay. No vendor has a setting of this name.
-const OverlaySetting = "mappingDocument"
+const OverlaySetting = domain.MappingSetting
 
 // customFields is the canonical field in which custom fields stand.
 const customFields = domain.Field("customFields")

@@ -154,3 +154,16 @@ func FuzzParseOverlay(f *testing.F) {
 		}
 	})
 }
+
+func TestDocumentPath(t *testing.T) {
+	t.Parallel()
+	const doc = "Customer:\n  fields: {abn: {path: A}, phone: {path: B}}\n  values:\n    status: {x: ACTIVE}\nProduct:\n  ignore:\n  - a\n"
+	for line, want := range map[int]string{1: "Customer", 2: "Customer.fields", 3: "Customer.values", 4: "Customer.values.status", 5: "Product", 7: "Product.ignore"} {
+		if got := adapters.DocumentPath([]byte(doc), line); got != want {
+			t.Errorf("line %d is %q, want %q", line, got, want)
+		}
+	}
+	if got := adapters.DocumentPath([]byte("a: ["), 1); got != "" {
+		t.Errorf("what is not YAML has the path %q", got)
+	}
+}

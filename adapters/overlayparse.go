@@ -361,3 +361,29 @@ func (p *overlayParser) byDefault(k *KindOverlay, d overlayEntry) {
 	}
 	k.Defaults[d.key] = v
 }
+
+// DocumentPath names what stands on a line of a YAML document, such as Customer.fields.abn, as far as that can be told.
+func DocumentPath(src []byte, line int) string {
+	var doc yaml.Node
+	if yaml.Unmarshal(src, &doc) != nil || len(doc.Content) == 0 {
+		return ""
+	}
+	var path []string
+	for n := doc.Content[0]; n.Kind == yaml.MappingNode; {
+		at, here := -1, 0
+		for i := 0; i+1 < len(n.Content) && n.Content[i].Line <= line; i += 2 {
+			if at = i; n.Content[i].Line == line {
+				here++
+			}
+		}
+		if at < 0 || here > 1 { // several on one line: which one is meant, the message says
+			break
+		}
+		path = append(path, n.Content[at].Value)
+		if here == 1 {
+			break
+		}
+		n = n.Content[at+1]
+	}
+	return strings.Join(path, ".")
+}

@@ -184,3 +184,6 @@ var paymentKind = KindInfo{Kind: KindPayment, Prefix: "pay", StageField: "stage"
 	{Name: "origin", Type: TypeText},
 	{Name: "customFields", Type: TypeCustomFields},
 }}
+
+// MappingSetting is the account setting in which a system's mapping document in force stands.
+const MappingSetting = "mappingDocument"

@@ -43,6 +43,9 @@ type Config struct {
 	Sealer  store.Sealer
 	Metrics []string
 
+	// Mappings knows how systems' objects are mapped; nil: nothing can be said about it.
+	Mappings Mappings
+
 	Introspection bool // the schema can be read, and messages suggest names
 	Playground    bool // GET with Accept: text/html answers with GraphiQL
 	// PlaygroundKey is an API key that the playground shows to whoever can reach it: for demos only.
@@ -86,10 +89,13 @@ func NewHandler(c Config) (http.Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Mappings == nil {
+		c.Mappings = noMappings{}
+	}
 	if c.Policy.Schema == nil {
 		c.Policy.Schema = Schema()
 	}
-	r := &Resolver{pool: c.Pool, feed: c.Feed, changes: c.Changes, log: c.Log, around: c.Policy, sealer: c.Sealer, metrics: c.Metrics, health: newHealthWatch(c.Pool, c.HealthInterval)}
+	r := &Resolver{pool: c.Pool, feed: c.Feed, changes: c.Changes, log: c.Log, around: c.Policy, sealer: c.Sealer, metrics: c.Metrics, mappings: c.Mappings, health: newHealthWatch(c.Pool, c.HealthInterval)}
 	p := presenter{log: c.Log, suggest: c.Introspection}
 	t := c.Transport
 	t.Exec, t.Gate, t.Log, t.Present, t.Done = newExecutor(c, r, p), newGate(c.Pool, c.Now), c.Log, p.present, c.Done

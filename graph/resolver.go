@@ -21,4 +21,6 @@ type Resolver struct {
 	health  *healthWatch
 	sealer  store.Sealer
 	metrics []string // that alerts may watch
+
+	mappings Mappings
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -122,6 +123,7 @@ func (e *Engine) DiffMapping(ctx context.Context, system, source string, progres
 	}
 	eff.Values, eff.Failures = map[domain.Field]int{}, map[domain.Field]int{}
 	eff.Golden, eff.Writes = map[domain.Field]int{}, map[string]int{}
+	eff.Changed, eff.Written = map[domain.Kind]int{}, map[change.WrittenTo]int{}
 	if eff.Warnings, err = e.unseenPaths(ctx, system, over, next); err != nil {
 		return eff, err
 	}
@@ -150,7 +152,7 @@ func (e *Engine) DiffMapping(ctx context.Context, system, source string, progres
 			}
 			eff.Records += len(recs)
 			if len(anew) > 0 {
-				if err := e.applier.RemapEffect(ctx, under, anew, &eff.Effect); err != nil {
+				if err := e.applier.RemapEffect(ctx, under, anew, &eff); err != nil {
 					return eff, err
 				}
 			}
@@ -253,17 +255,107 @@ func reread(m *adapters.Mapping, r *store.Record, touched []domain.Field) (domai
 	return rec, changed || len(rec.Unknown) != len(r.Unknown)
 }
 
-// PublishMapping checks a mapping document of a system and puts it in force. A job then reads the stored objects anew, in the
-// bulk lane and without calls to the vendor, and what the vendor has refused is tried again.
-func (e *Engine) PublishMapping(ctx context.Context, system string, base int64, source string, cause change.Cause) (int64, error) {
-	if _, err := e.CheckMapping(ctx, system, source); err != nil {
+// Mapping returns how a system's objects are mapped now. Unsupported if it is Datum's own.
+func (e *Engine) Mapping(ctx context.Context, system string) (m change.MappingInForce, err error) {
+	defer domain.Wrap(&err, "jobs.Mapping")
+	row, err := store.SystemByName(ctx, e.pool, system)
+	if err != nil {
+		return m, err
+	}
+	v, ok := e.vendors[row.Adapter]
+	if !ok {
+		return m, &domain.Error{Code: domain.Unsupported, System: system, Message: "it is Datum's own and has no mapping"}
+	}
+	m.System, m.Vendor = system, v.Title
+	ms, err := v.Mappings(withDefaults(v, row.Settings))
+	if err != nil {
+		return m, err
+	}
+	over, err := adapters.ParseOverlay([]byte(row.Settings[adapters.OverlaySetting]))
+	if err != nil {
+		return m, err
+	}
+	vs, err := store.MappingVersions(ctx, e.pool, system)
+	if err != nil {
+		return m, err
+	}
+	if len(vs) > 0 {
+		m.Document = &vs[0]
+	}
+	if m.Parked, err = e.applier.ParkedMapping(ctx, system); err != nil {
+		return m, err
+	}
+	drifts, err := store.Drifts(ctx, e.pool, store.DriftFilter{System: system, Status: []string{store.DriftOpen}}, [4]string{}, 1000)
+	m.Tables = mappingTables(ms, over, drifts)
+	return m, err
+}
+
+// PreviewMapping tries a document out on what is stored, and keeps what it shows so that exactly this can be applied. What is
+// wrong with the document is no error but in the preview.
+func (e *Engine) PreviewMapping(ctx context.Context, system, source string, cause change.Cause, progress func(done int)) (p change.MappingPreview, err error) {
+	defer domain.Wrap(&err, "jobs.PreviewMapping")
+	if p.Base, err = e.mappingVersion(ctx, system); err != nil {
+		return p, err
+	}
+	p.Effect, err = e.DiffMapping(ctx, system, source, progress)
+	if ps, ok := errors.AsType[adapters.Problems](err); ok {
+		for _, x := range ps {
+			p.Problems = append(p.Problems, change.MappingProblem{Line: x.Line, Path: adapters.DocumentPath([]byte(source), x.Line), Message: x.Message})
+		}
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	if p.TooMuch, err = e.applier.TooMuch(ctx, system, p.Effect); err != nil {
+		return p, err
+	}
+	p.ID, err = e.applier.ShowMapping(ctx, change.MappingPublication{System: system, Source: source, Base: p.Base, Cause: cause}, p.Effect)
+	return p, err
+}
+
+func (e *Engine) mappingVersion(ctx context.Context, system string) (int64, error) {
+	if _, err := store.SystemByName(ctx, e.pool, system); err != nil {
 		return 0, err
 	}
-	v, err := e.applier.PublishMapping(ctx, system, base, adapters.OverlaySetting, source, cause)
-	if err == nil {
-		e.reread(system)
+	vs, err := store.MappingVersions(ctx, e.pool, system)
+	if err != nil || len(vs) == 0 {
+		return 0, err
 	}
-	return v, err
+	return vs[0].Version, nil
+}
+
+// ApplyMapping checks a mapping document of a system and puts it in force. A job then reads the stored objects anew, in the bulk
+// lane and without calls to the vendor, and what the vendor has refused is tried again. Without a preview that a person
+// confirms it is tried out first: if it would change more than the policy's brakes let pass it is not applied, and the case that
+// asks about it is returned. Conflict if base is not the version in force.
+func (e *Engine) ApplyMapping(ctx context.Context, p change.MappingPublication) (version int64, parked *store.Case, err error) {
+	defer domain.Wrap(&err, "jobs.ApplyMapping")
+	if _, err := e.CheckMapping(ctx, p.System, p.Source); err != nil {
+		return 0, nil, err
+	}
+	now, err := e.mappingVersion(ctx, p.System)
+	if err != nil {
+		return 0, nil, err
+	}
+	if p.Preview == "" && now == p.Base {
+		eff, err := e.DiffMapping(ctx, p.System, p.Source, nil)
+		if err != nil {
+			return 0, nil, err
+		}
+		why, err := e.applier.TooMuch(ctx, p.System, eff)
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(why) > 0 {
+			c, err := e.applier.ParkMapping(ctx, p, eff, why)
+			return 0, &c, err
+		}
+	}
+	if version, err = e.applier.PublishMapping(ctx, p); err == nil {
+		e.reread(p.System)
+	}
+	return version, nil, err
 }
 
 type remapWorker struct {

@@ -38,6 +38,17 @@ func (r *rig) member(system, id, path string) string {
 	return ""
 }
 
+// mapped applies a mapping document and returns its version.
+func (r *rig) mapped(system string, base int64, doc string) int64 {
+	r.t.Helper()
+	v, parked, err := r.engine.ApplyMapping(context.Background(), change.MappingPublication{System: system, Source: doc, Base: base, Cause: byTest()})
+	must(r.t, err)
+	if parked != nil {
+		r.t.Fatalf("a person is asked: %+v", parked)
+	}
+	return v
+}
+
 func (r *rig) applied(system string, version int64) {
 	r.t.Helper()
 	eventually(r.t, 30*time.Second, "stored objects are read anew", func() (bool, any) {
@@ -87,9 +98,8 @@ func TestRenamedFieldIsMapped(t *testing.T) {
 	if eff.Records != 3 || len(eff.Warnings) != 0 || len(eff.Golden) != 0 {
 		t.Errorf("tried out: %+v", eff)
 	}
-	v, err := r.engine.PublishMapping(ctx, "accounting", 0, doc, byTest())
-	must(t, err)
-	if _, err := r.engine.PublishMapping(ctx, "accounting", 0, doc, byTest()); domain.CodeOf(err) != domain.Conflict {
+	v := r.mapped("accounting", 0, doc)
+	if _, _, err := r.engine.ApplyMapping(ctx, change.MappingPublication{System: "accounting", Source: doc, Cause: byTest()}); domain.CodeOf(err) != domain.Conflict {
 		t.Errorf("published from an older version: %v", err)
 	}
 	r.applied("accounting", v)
@@ -139,8 +149,7 @@ func TestCustomField(t *testing.T) {
 	if g := r.golden(rec.EntityID)["customFields"]; !g.Empty() {
 		t.Errorf("trying it out has changed something: %s", g)
 	}
-	v, err := r.engine.PublishMapping(ctx, "crm", 0, doc, byTest())
-	must(t, err)
+	v := r.mapped("crm", 0, doc)
 	r.applied("crm", v)
 	if g := r.golden(rec.EntityID)["customFields"]; g != `{"region":"NSW"}` {
 		t.Errorf("golden is %s", g)
@@ -165,8 +174,7 @@ func TestVendorRequiresAField(t *testing.T) {
 	const n = 30
 	for name, way := range map[string]func(t *testing.T, r *rig, gathered store.Case){
 		"default": func(t *testing.T, r *rig, _ store.Case) {
-			v, err := r.engine.PublishMapping(context.Background(), "accounting", 0, "Customer:\n  defaults: {BankAccountDetails: none}\n", byTest())
-			must(t, err)
+			v := r.mapped("accounting", 0, "Customer:\n  defaults: {BankAccountDetails: none}\n")
 			r.applied("accounting", v)
 		},
 		"retry": func(t *testing.T, r *rig, c store.Case) {

@@ -52,6 +52,9 @@ func (e *Engine) retain(ctx context.Context, now time.Time) error {
 	if _, err := store.PruneBrakeLog(ctx, e.pool, 8*24*time.Hour); err != nil { // the longest window is seven days
 		return err
 	}
+	if _, err := store.PruneMappingPreviews(ctx, e.pool, 7*24*time.Hour); err != nil {
+		return err
+	}
 	if _, err := store.PruneIdentities(ctx, e.pool); err != nil {
 		return err
 	}

@@ -208,6 +208,9 @@ func tally(counts map[string]int64) string {
 
 // approve lets through what the brake holds back.
 func (r *run) approve(c store.Case, _ Decision) error {
+	if mapped(c) {
+		return r.approveMapping(c)
+	}
 	if outward(c) {
 		if _, err := store.ReleaseBraked(r.ctx, r.tx, c.System, c.EntityKind, store.CodeBraked); err != nil {
 			return err
@@ -223,6 +226,9 @@ func (r *run) approve(c store.Case, _ Decision) error {
 
 // reject keeps what was: inwards golden, outwards what the system has.
 func (r *run) reject(c store.Case, _ Decision) error {
+	if mapped(c) {
+		return store.UnparkMapping(r.ctx, r.tx, c.System)
+	}
 	if outward(c) {
 		return store.RecodeBraked(r.ctx, r.tx, c.System, c.EntityKind, store.CodeBraked, store.CodeRejected,
 			"a mass change was rejected: it stays as it is in "+c.System+" until something else changes")

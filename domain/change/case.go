@@ -166,12 +166,18 @@ func choicesOf(kind string) []Choice {
 	case store.CaseMassChange:
 		return []Choice{
 			{Name: ChoiceApprove, do: (*run).approve, Effect: func(c store.Case) string {
+				if mapped(c) {
+					return "the document is put in force: what is stored of " + c.System + " is read anew under it, and what follows is written to every system that carries it"
+				}
 				if outward(c) {
 					return fmt.Sprintf("exactly the %d held back are written to %s, after everything that somebody waits for", c.Detail.Held, c.System)
 				}
 				return fmt.Sprintf("exactly the %d held back are applied: what %s says becomes the value in force and is written to every system that carries it", c.Detail.Held, c.System)
 			}},
 			{Name: ChoiceReject, do: (*run).reject, Effect: func(c store.Case) string {
+				if mapped(c) {
+					return "the document is dropped; the mapping of " + c.System + " stays as it is, and nothing changes"
+				}
 				if outward(c) {
 					return "nothing is written: they stay as they are in " + c.System + " until something else about them changes"
 				}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,9 +32,71 @@ func MappingVersions(ctx context.Context, db DB, system string) ([]MappingVersio
 	return pgx.CollectRows(rows, pgx.RowToStructByName[MappingVersion])
 }
 
+// MappingPreview is a mapping document that was tried out.
+type MappingPreview struct {
+	ID        string
+	System    string
+	Base      int64 // the version in force then
+	Source    string
+	Effect    []byte // JSON: the numbers that were shown
+	Actor     string
+	CreatedAt time.Time
+	Parked    bool // a case asks whether it may be applied
+}
+
+// InsertMappingPreview stores a preview. One that is parked takes the place of the one that was.
+func InsertMappingPreview(ctx context.Context, tx pgx.Tx, p MappingPreview) error {
+	if p.Parked {
+		if err := UnparkMapping(ctx, tx, p.System); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, `-- name: InsertMappingPreview
+		INSERT INTO mapping_previews (id, system, base, source, effect, actor, parked) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		p.ID, p.System, p.Base, p.Source, p.Effect, p.Actor, p.Parked)
+	if err != nil {
+		return fmt.Errorf("store.InsertMappingPreview: %w", err)
+	}
+	return nil
+}
+
+// MappingPreviewOf returns the preview with the id or, if that is "", the one of the system that is parked. NotFound if there is none.
+func MappingPreviewOf(ctx context.Context, db DB, system, id string) (MappingPreview, error) {
+	rows, err := db.Query(ctx, `-- name: MappingPreviewOf
+		SELECT id, system, base, source, effect, actor, created_at, parked FROM mapping_previews WHERE system = $1 AND CASE WHEN $2 = '' THEN parked ELSE id = $2 END`, system, id)
+	if err != nil {
+		return MappingPreview{}, fmt.Errorf("store.MappingPreviewOf: %w", err)
+	}
+	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[MappingPreview])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, domain.Errorf(domain.NotFound, "there is no such preview of %s's mapping: try the document out again", system)
+	}
+	return p, err
+}
+
+// UnparkMapping notes that nobody is asked any longer whether a system's parked document may be applied.
+func UnparkMapping(ctx context.Context, tx pgx.Tx, system string) error {
+	_, err := tx.Exec(ctx, `-- name: UnparkMapping
+		UPDATE mapping_previews SET parked = false WHERE system = $1 AND parked`, system)
+	if err != nil {
+		return fmt.Errorf("store.UnparkMapping: %w", err)
+	}
+	return nil
+}
+
+// PruneMappingPreviews forgets previews older than the age, but for those that are parked.
+func PruneMappingPreviews(ctx context.Context, db DB, age time.Duration) (int64, error) {
+	tag, err := db.Exec(ctx, `-- name: PruneMappingPreviews
+		DELETE FROM mapping_previews WHERE created_at < now() - $1::interval AND NOT parked`, age)
+	if err != nil {
+		return 0, fmt.Errorf("store.PruneMappingPreviews: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
 // PublishMapping stores the next version of a system's mapping document and puts it in force. Conflict if base is not the
 // version in force, NotFound if there is no such system.
-func PublishMapping(ctx context.Context, tx pgx.Tx, system string, base int64, setting, source, by string) (int64, error) {
+func PublishMapping(ctx context.Context, tx pgx.Tx, system string, base int64, source, by string) (int64, error) {
 	var now int64
 	tag, err := tx.Exec(ctx, `-- name: LockMapping
 		SELECT 1 FROM systems WHERE name = $1 FOR UPDATE`, system)
@@ -55,7 +118,7 @@ func PublishMapping(ctx context.Context, tx pgx.Tx, system string, base int64, s
 		return 0, fmt.Errorf("store.PublishMapping: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `-- name: PutMappingInForce
-		UPDATE systems SET settings = settings || jsonb_build_object($2::text, $3::text), updated_at = now() WHERE name = $1`, system, setting, source); err != nil {
+		UPDATE systems SET settings = settings || jsonb_build_object($2::text, $3::text), updated_at = now() WHERE name = $1`, system, domain.MappingSetting, source); err != nil {
 		return 0, fmt.Errorf("store.PublishMapping: %w", err)
 	}
 	return now + 1, nil

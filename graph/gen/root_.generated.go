@@ -56,6 +56,7 @@ type ResolverRoot interface {
 	StockMovement() StockMovementResolver
 	Subscription() SubscriptionResolver
 	System() SystemResolver
+	SystemMapping() SystemMappingResolver
 	Unfinished() UnfinishedResolver
 }
 
@@ -91,6 +92,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AllocatePaymentInput", ec.unmarshalInputAllocatePaymentInput),
 			graphql.NewInputUnmarshaler("AllocationInput", ec.unmarshalInputAllocationInput),
 			graphql.NewInputUnmarshaler("ApplyAlertsInput", ec.unmarshalInputApplyAlertsInput),
+			graphql.NewInputUnmarshaler("ApplyMappingInput", ec.unmarshalInputApplyMappingInput),
 			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
 			graphql.NewInputUnmarshaler("AssignCaseInput", ec.unmarshalInputAssignCaseInput),
@@ -130,6 +132,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PaymentFilter", ec.unmarshalInputPaymentFilter),
 			graphql.NewInputUnmarshaler("PaymentInput", ec.unmarshalInputPaymentInput),
 			graphql.NewInputUnmarshaler("PaymentTermsInput", ec.unmarshalInputPaymentTermsInput),
+			graphql.NewInputUnmarshaler("PreviewMappingInput", ec.unmarshalInputPreviewMappingInput),
 			graphql.NewInputUnmarshaler("ProductFilter", ec.unmarshalInputProductFilter),
 			graphql.NewInputUnmarshaler("ProductInput", ec.unmarshalInputProductInput),
 			graphql.NewInputUnmarshaler("PublishPolicyInput", ec.unmarshalInputPublishPolicyInput),
@@ -533,6 +536,12 @@ enum ErrorCode {
   SKIPPED
   "Of a projection: it waits for other entities to be in its system."
   WAITS
+  "Of a projection: it waits until it is known how much a new policy would write."
+  HELD
+  "Of a projection: it is part of a mass change that a person must approve."
+  BRAKE
+  "Of a projection: it was part of a mass change that a person has rejected; it stays so until something else changes."
+  REJECTED
 }
 
 "Why a mutation was refused, wholly or for one field."
@@ -3144,6 +3153,202 @@ type LocationPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../schema/mapping.graphqls", Input: `extend type Query {
+  "How a system's objects are mapped: which of the vendor's fields is which of ours. Null if there is no such system."
+  mapping("The system's name." system: String!): SystemMapping @requires(role: OPERATOR)
+  """
+  Tries a mapping document out on every stored object of the system and keeps nothing of it but the numbers it has shown, under an id: with
+  that id exactly this can be applied. The vendor is not called. It looks at everything stored, so it takes a while.
+  """
+  previewMapping("The document." input: PreviewMappingInput!): MappingPreview! @requires(role: ADMIN)
+}
+
+extend type Mutation {
+  """
+  Puts a mapping document of a system in force. What is stored is then read anew in the background. Without the id of a preview it is
+  tried out first, and if it would change more than the policy's brake lets pass a case asks instead.
+  """
+  applyMapping("The document." input: ApplyMappingInput!): ApplyMappingPayload! @requires(role: ADMIN)
+}
+
+"How a system's objects are mapped."
+type SystemMapping {
+  "The system's name."
+  system: String!
+  "The vendor."
+  vendor: String!
+  "The document in force, YAML; null if nothing differs from the vendor's mapping."
+  document: MappingDocument
+  "The case that asks whether another document may be applied."
+  parkedBy: Case
+  "The table of each kind that the system carries."
+  kinds("Only of this kind." kind: EntityKind): [KindMapping!]! @listSize(assumedSize: 6)
+}
+
+"A system's mapping document."
+type MappingDocument {
+  "Counts up from 1: pass it as ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "YAML."
+  source: String!
+  "Who applied it."
+  appliedBy: String!
+  "When."
+  appliedAt: Time!
+  "How many stored objects have been read anew under it."
+  read: Int!
+  "When all had been, null while that goes on."
+  readAt: Time
+}
+
+"How one kind is mapped in a system."
+type KindMapping {
+  "The kind."
+  kind: EntityKind!
+  "The vendor's word for it."
+  object: String!
+  "Where the vendor's object holds Datum's id, null if it has no place for it."
+  idField: String
+  "Field by field."
+  fields: [FieldMapping!]! @listSize(assumedSize: 20)
+  "Custom fields of the business's own."
+  custom: [CustomFieldMapping!]! @listSize(assumedSize: 5)
+  "What is written where the vendor's object says nothing, by the vendor's path."
+  defaults: JSON!
+  "Members of the vendor's objects that are no drift."
+  ignored: [String!]!
+}
+
+"How one field is mapped."
+type FieldMapping {
+  "The canonical field."
+  field: String!
+  "The vendor's paths it is read from and written to."
+  paths: [String!]!
+  "Its type, or the values that it can have."
+  form: String!
+  "How many characters the vendor takes, null if there is no limit."
+  max: Int
+  "Whether it can be written."
+  writable: Boolean!
+  "What a person should know."
+  note: String
+  "Whether the system's document says so, and not the vendor's mapping."
+  overridden: Boolean!
+  "The drift because of which nothing is written that says this field."
+  parkedBy: MappingDrift
+}
+
+"A drift that parks writes of a field."
+type MappingDrift {
+  "What sort of difference it is."
+  sort: DriftSort!
+  "The vendor's path."
+  path: String!
+  "When it was first seen."
+  firstSeen: Time!
+  "The case that asks about it, null if there is none."
+  caseId: ID
+}
+
+"A custom field of the business's own: ` + "`" + `customFields` + "`" + ` with its name as key."
+type CustomFieldMapping {
+  "Its name."
+  name: String!
+  "The vendor's path."
+  path: String!
+  "text, number, boolean or date."
+  type: String!
+  "Whether it can be written."
+  writable: Boolean!
+}
+
+"The document to try out."
+input PreviewMappingInput {
+  "The system's name."
+  system: String!
+  "YAML; empty goes back to the vendor's mapping."
+  document: String!
+}
+
+"What would follow from a mapping document."
+type MappingPreview {
+  "Pass it as ` + "`" + `preview` + "`" + ` to apply exactly this; null if the document cannot be used. It holds for an hour."
+  id: ID
+  "The version in force, 0 if there is none: pass it as ` + "`" + `expectedVersion` + "`" + `."
+  version: Int!
+  "What is wrong with the document, by line; then nothing else is computed."
+  problems: [MappingProblem!]! @listSize(assumedSize: 10)
+  "What was refused for another reason."
+  userErrors: [UserError!]! @listSize(assumedSize: 1)
+  "What looks wrong and can be applied all the same, such as paths that no stored object shows."
+  warnings: [String!]!
+  "How many stored objects were read anew."
+  records: Int!
+  "Values of records that would change, by field."
+  values: [CountedName!]! @listSize(assumedSize: 20)
+  "Some of them."
+  examples: [MappingExample!]! @listSize(assumedSize: 20)
+  "Values that could not be used, by field."
+  failures: [CountedName!]! @listSize(assumedSize: 20)
+  "Some of them: ` + "`" + `to` + "`" + ` is what the vendor has."
+  failed: [MappingExample!]! @listSize(assumedSize: 20)
+  "Golden values that would change, by field."
+  golden: [CountedName!]! @listSize(assumedSize: 20)
+  "Some of them."
+  goldenExamples: [GoldenAhead!]! @listSize(assumedSize: 20)
+  "Records that would be written, by system."
+  writes: [CountedName!]! @listSize(assumedSize: 6)
+  "Cases that would open."
+  cases: Int!
+  "Why it would be parked if it were applied without this preview's id; empty if it is everyday business."
+  tooMuch: [String!]!
+}
+
+"One thing that is wrong with a mapping document."
+type MappingProblem {
+  "The line, from 1."
+  line: Int!
+  "What stands there, such as ` + "`" + `Customer.fields.abn` + "`" + `; null if that cannot be told."
+  path: String
+  "Plain words."
+  message: String!
+}
+
+"A value of a record that a mapping document would change."
+type MappingExample {
+  "The vendor's id of the record."
+  externalId: String!
+  "The canonical field."
+  field: String!
+  "What it is now, null if nothing."
+  from: JSON
+  "What it would be, null if nothing."
+  to: JSON
+}
+
+"The document to apply."
+input ApplyMappingInput {
+  "The system's name."
+  system: String!
+  "YAML; empty goes back to the vendor's mapping."
+  document: String!
+  "Refuse with CONFLICT unless this version is in force; 0 if none is. Nobody writes over what he has not seen."
+  expectedVersion: Int!
+  "The id of a preview of exactly this document: what it has shown is approved."
+  preview: ID
+}
+
+"The answer to ` + "`" + `applyMapping` + "`" + `."
+type ApplyMappingPayload {
+  "The mapping as it now is, null if it was refused."
+  mapping: SystemMapping
+  "The case that asks about it, because it would change more than could be everyday business; then it is not in force."
+  parkedBy: Case
+  "What was refused, and why, with line numbers."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../schema/merge.graphqls", Input: `extend type Query {
   "What an entity was merged with, and what of that was undone, oldest first; the id may be of any part of it."
   merges("The entity." id: ID!): [Merge!]! @listSize(assumedSize: 3)
@@ -5561,6 +5766,18 @@ func (ec *executionContext) childFields_ApplyAlertsPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type ApplyAlertsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ApplyMappingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mapping":
+		return ec.fieldContext_ApplyMappingPayload_mapping(ctx, field)
+	case "parkedBy":
+		return ec.fieldContext_ApplyMappingPayload_parkedBy(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ApplyMappingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApplyMappingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ApproveWritesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "approved":
@@ -6155,6 +6372,20 @@ func (ec *executionContext) childFields_CustomField(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CustomField", field.Name)
 }
 
+func (ec *executionContext) childFields_CustomFieldMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CustomFieldMapping_name(ctx, field)
+	case "path":
+		return ec.fieldContext_CustomFieldMapping_path(ctx, field)
+	case "type":
+		return ec.fieldContext_CustomFieldMapping_type(ctx, field)
+	case "writable":
+		return ec.fieldContext_CustomFieldMapping_writable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomFieldMapping", field.Name)
+}
+
 func (ec *executionContext) childFields_Customer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6511,6 +6742,28 @@ func (ec *executionContext) childFields_EvidenceRow(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type EvidenceRow", field.Name)
 }
 
+func (ec *executionContext) childFields_FieldMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "field":
+		return ec.fieldContext_FieldMapping_field(ctx, field)
+	case "paths":
+		return ec.fieldContext_FieldMapping_paths(ctx, field)
+	case "form":
+		return ec.fieldContext_FieldMapping_form(ctx, field)
+	case "max":
+		return ec.fieldContext_FieldMapping_max(ctx, field)
+	case "writable":
+		return ec.fieldContext_FieldMapping_writable(ctx, field)
+	case "note":
+		return ec.fieldContext_FieldMapping_note(ctx, field)
+	case "overridden":
+		return ec.fieldContext_FieldMapping_overridden(ctx, field)
+	case "parkedBy":
+		return ec.fieldContext_FieldMapping_parkedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FieldMapping", field.Name)
+}
+
 func (ec *executionContext) childFields_FieldProvenance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "field":
@@ -6755,6 +7008,26 @@ func (ec *executionContext) childFields_KeptIdentity(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type KeptIdentity", field.Name)
 }
 
+func (ec *executionContext) childFields_KindMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_KindMapping_kind(ctx, field)
+	case "object":
+		return ec.fieldContext_KindMapping_object(ctx, field)
+	case "idField":
+		return ec.fieldContext_KindMapping_idField(ctx, field)
+	case "fields":
+		return ec.fieldContext_KindMapping_fields(ctx, field)
+	case "custom":
+		return ec.fieldContext_KindMapping_custom(ctx, field)
+	case "defaults":
+		return ec.fieldContext_KindMapping_defaults(ctx, field)
+	case "ignored":
+		return ec.fieldContext_KindMapping_ignored(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type KindMapping", field.Name)
+}
+
 func (ec *executionContext) childFields_Line(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "kind":
@@ -6857,6 +7130,100 @@ func (ec *executionContext) childFields_LocationPayload(ctx context.Context, fie
 		return ec.fieldContext_LocationPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LocationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_MappingDocument(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_MappingDocument_version(ctx, field)
+	case "source":
+		return ec.fieldContext_MappingDocument_source(ctx, field)
+	case "appliedBy":
+		return ec.fieldContext_MappingDocument_appliedBy(ctx, field)
+	case "appliedAt":
+		return ec.fieldContext_MappingDocument_appliedAt(ctx, field)
+	case "read":
+		return ec.fieldContext_MappingDocument_read(ctx, field)
+	case "readAt":
+		return ec.fieldContext_MappingDocument_readAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MappingDocument", field.Name)
+}
+
+func (ec *executionContext) childFields_MappingDrift(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sort":
+		return ec.fieldContext_MappingDrift_sort(ctx, field)
+	case "path":
+		return ec.fieldContext_MappingDrift_path(ctx, field)
+	case "firstSeen":
+		return ec.fieldContext_MappingDrift_firstSeen(ctx, field)
+	case "caseId":
+		return ec.fieldContext_MappingDrift_caseId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MappingDrift", field.Name)
+}
+
+func (ec *executionContext) childFields_MappingExample(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "externalId":
+		return ec.fieldContext_MappingExample_externalId(ctx, field)
+	case "field":
+		return ec.fieldContext_MappingExample_field(ctx, field)
+	case "from":
+		return ec.fieldContext_MappingExample_from(ctx, field)
+	case "to":
+		return ec.fieldContext_MappingExample_to(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MappingExample", field.Name)
+}
+
+func (ec *executionContext) childFields_MappingPreview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_MappingPreview_id(ctx, field)
+	case "version":
+		return ec.fieldContext_MappingPreview_version(ctx, field)
+	case "problems":
+		return ec.fieldContext_MappingPreview_problems(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MappingPreview_userErrors(ctx, field)
+	case "warnings":
+		return ec.fieldContext_MappingPreview_warnings(ctx, field)
+	case "records":
+		return ec.fieldContext_MappingPreview_records(ctx, field)
+	case "values":
+		return ec.fieldContext_MappingPreview_values(ctx, field)
+	case "examples":
+		return ec.fieldContext_MappingPreview_examples(ctx, field)
+	case "failures":
+		return ec.fieldContext_MappingPreview_failures(ctx, field)
+	case "failed":
+		return ec.fieldContext_MappingPreview_failed(ctx, field)
+	case "golden":
+		return ec.fieldContext_MappingPreview_golden(ctx, field)
+	case "goldenExamples":
+		return ec.fieldContext_MappingPreview_goldenExamples(ctx, field)
+	case "writes":
+		return ec.fieldContext_MappingPreview_writes(ctx, field)
+	case "cases":
+		return ec.fieldContext_MappingPreview_cases(ctx, field)
+	case "tooMuch":
+		return ec.fieldContext_MappingPreview_tooMuch(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MappingPreview", field.Name)
+}
+
+func (ec *executionContext) childFields_MappingProblem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "line":
+		return ec.fieldContext_MappingProblem_line(ctx, field)
+	case "path":
+		return ec.fieldContext_MappingProblem_path(ctx, field)
+	case "message":
+		return ec.fieldContext_MappingProblem_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MappingProblem", field.Name)
 }
 
 func (ec *executionContext) childFields_Merge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8159,6 +8526,22 @@ func (ec *executionContext) childFields_SystemHealthEvent(ctx context.Context, f
 		return ec.fieldContext_SystemHealthEvent_health(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SystemHealthEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_SystemMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "system":
+		return ec.fieldContext_SystemMapping_system(ctx, field)
+	case "vendor":
+		return ec.fieldContext_SystemMapping_vendor(ctx, field)
+	case "document":
+		return ec.fieldContext_SystemMapping_document(ctx, field)
+	case "parkedBy":
+		return ec.fieldContext_SystemMapping_parkedBy(ctx, field)
+	case "kinds":
+		return ec.fieldContext_SystemMapping_kinds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SystemMapping", field.Name)
 }
 
 func (ec *executionContext) childFields_TestAlertPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -167,6 +167,28 @@ type ApplyAlertsPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The document to apply.
+type ApplyMappingInput struct {
+	// The system's name.
+	System string `json:"system"`
+	// YAML; empty goes back to the vendor's mapping.
+	Document string `json:"document"`
+	// Refuse with CONFLICT unless this version is in force; 0 if none is. Nobody writes over what he has not seen.
+	ExpectedVersion int `json:"expectedVersion"`
+	// The id of a preview of exactly this document: what it has shown is approved.
+	Preview graphql.Omittable[*string] `json:"preview,omitempty,omitzero"`
+}
+
+// The answer to `applyMapping`.
+type ApplyMappingPayload struct {
+	// The mapping as it now is, null if it was refused.
+	Mapping *SystemMapping `json:"mapping,omitempty,omitzero"`
+	// The case that asks about it, because it would change more than could be everyday business; then it is not in force.
+	ParkedBy *Case `json:"parkedBy,omitempty,omitzero"`
+	// What was refused, and why, with line numbers.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which recorded writes are approved: `ids`, or all that a filter finds, but one of the two.
 type ApproveWritesInput struct {
 	// Their ids, at most 500.
@@ -893,6 +915,18 @@ type CustomFieldInput struct {
 	Value string `json:"value"`
 }
 
+// A custom field of the business's own: `customFields` with its name as key.
+type CustomFieldMapping struct {
+	// Its name.
+	Name string `json:"name"`
+	// The vendor's path.
+	Path string `json:"path"`
+	// text, number, boolean or date.
+	Type string `json:"type"`
+	// Whether it can be written.
+	Writable bool `json:"writable"`
+}
+
 // The canonical customer: each field has the value of the system that owns it.
 type Customer struct {
 	// The global id, `cus_…`.
@@ -1301,6 +1335,26 @@ type EvidenceRow struct {
 	Cells []*EvidenceCell `json:"cells"`
 }
 
+// How one field is mapped.
+type FieldMapping struct {
+	// The canonical field.
+	Field string `json:"field"`
+	// The vendor's paths it is read from and written to.
+	Paths []string `json:"paths"`
+	// Its type, or the values that it can have.
+	Form string `json:"form"`
+	// How many characters the vendor takes, null if there is no limit.
+	Max *int `json:"max,omitempty,omitzero"`
+	// Whether it can be written.
+	Writable bool `json:"writable"`
+	// What a person should know.
+	Note *string `json:"note,omitempty,omitzero"`
+	// Whether the system's document says so, and not the vendor's mapping.
+	Overridden bool `json:"overridden"`
+	// The drift because of which nothing is written that says this field.
+	ParkedBy *MappingDrift `json:"parkedBy,omitempty,omitzero"`
+}
+
 // Where a golden value comes from.
 type FieldProvenance struct {
 	// The field.
@@ -1561,6 +1615,24 @@ type KeptIdentity struct {
 	Until *time.Time `json:"until,omitempty,omitzero"`
 }
 
+// How one kind is mapped in a system.
+type KindMapping struct {
+	// The kind.
+	Kind EntityKind `json:"kind"`
+	// The vendor's word for it.
+	Object string `json:"object"`
+	// Where the vendor's object holds Datum's id, null if it has no place for it.
+	IDField *string `json:"idField,omitempty,omitzero"`
+	// Field by field.
+	Fields []*FieldMapping `json:"fields"`
+	// Custom fields of the business's own.
+	Custom []*CustomFieldMapping `json:"custom"`
+	// What is written where the vendor's object says nothing, by the vendor's path.
+	Defaults json.RawMessage `json:"defaults"`
+	// Members of the vendor's objects that are no drift.
+	Ignored []string `json:"ignored"`
+}
+
 // One line of a document. Amounts are in the document's currency.
 type Line struct {
 	// What the line is for.
@@ -1695,6 +1767,90 @@ type LocationPayload struct {
 	Location *Location `json:"location,omitempty,omitzero"`
 	// What was refused, and why.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A system's mapping document.
+type MappingDocument struct {
+	// Counts up from 1: pass it as `expectedVersion`.
+	Version int `json:"version"`
+	// YAML.
+	Source string `json:"source"`
+	// Who applied it.
+	AppliedBy string `json:"appliedBy"`
+	// When.
+	AppliedAt time.Time `json:"appliedAt"`
+	// How many stored objects have been read anew under it.
+	Read int `json:"read"`
+	// When all had been, null while that goes on.
+	ReadAt *time.Time `json:"readAt,omitempty,omitzero"`
+}
+
+// A drift that parks writes of a field.
+type MappingDrift struct {
+	// What sort of difference it is.
+	Sort DriftSort `json:"sort"`
+	// The vendor's path.
+	Path string `json:"path"`
+	// When it was first seen.
+	FirstSeen time.Time `json:"firstSeen"`
+	// The case that asks about it, null if there is none.
+	CaseID *string `json:"caseId,omitempty,omitzero"`
+}
+
+// A value of a record that a mapping document would change.
+type MappingExample struct {
+	// The vendor's id of the record.
+	ExternalID string `json:"externalId"`
+	// The canonical field.
+	Field string `json:"field"`
+	// What it is now, null if nothing.
+	From json.RawMessage `json:"from,omitempty,omitzero"`
+	// What it would be, null if nothing.
+	To json.RawMessage `json:"to,omitempty,omitzero"`
+}
+
+// What would follow from a mapping document.
+type MappingPreview struct {
+	// Pass it as `preview` to apply exactly this; null if the document cannot be used. It holds for an hour.
+	ID *string `json:"id,omitempty,omitzero"`
+	// The version in force, 0 if there is none: pass it as `expectedVersion`.
+	Version int `json:"version"`
+	// What is wrong with the document, by line; then nothing else is computed.
+	Problems []*MappingProblem `json:"problems"`
+	// What was refused for another reason.
+	UserErrors []*UserError `json:"userErrors"`
+	// What looks wrong and can be applied all the same, such as paths that no stored object shows.
+	Warnings []string `json:"warnings"`
+	// How many stored objects were read anew.
+	Records int `json:"records"`
+	// Values of records that would change, by field.
+	Values []*CountedName `json:"values"`
+	// Some of them.
+	Examples []*MappingExample `json:"examples"`
+	// Values that could not be used, by field.
+	Failures []*CountedName `json:"failures"`
+	// Some of them: `to` is what the vendor has.
+	Failed []*MappingExample `json:"failed"`
+	// Golden values that would change, by field.
+	Golden []*CountedName `json:"golden"`
+	// Some of them.
+	GoldenExamples []*GoldenAhead `json:"goldenExamples"`
+	// Records that would be written, by system.
+	Writes []*CountedName `json:"writes"`
+	// Cases that would open.
+	Cases int `json:"cases"`
+	// Why it would be parked if it were applied without this preview's id; empty if it is everyday business.
+	TooMuch []string `json:"tooMuch"`
+}
+
+// One thing that is wrong with a mapping document.
+type MappingProblem struct {
+	// The line, from 1.
+	Line int `json:"line"`
+	// What stands there, such as `Customer.fields.abn`; null if that cannot be told.
+	Path *string `json:"path,omitempty,omitzero"`
+	// Plain words.
+	Message string `json:"message"`
 }
 
 // One entity that was made part of another.
@@ -2249,6 +2405,14 @@ type PolicyRule struct {
 	Fallback []string `json:"fallback"`
 	// What happens to an edit by a system that does not own the field.
 	Others OthersEdits `json:"others"`
+}
+
+// The document to try out.
+type PreviewMappingInput struct {
+	// The system's name.
+	System string `json:"system"`
+	// YAML; empty goes back to the vendor's mapping.
+	Document string `json:"document"`
 }
 
 // What is bought and sold: what has a stock-keeping unit of its own, so a variant and not a family of them.
@@ -3298,6 +3462,20 @@ type SystemHealthEvent struct {
 	System *System `json:"system"`
 	// How it is doing.
 	Health *SystemHealth `json:"health"`
+}
+
+// How a system's objects are mapped.
+type SystemMapping struct {
+	// The system's name.
+	System string `json:"system"`
+	// The vendor.
+	Vendor string `json:"vendor"`
+	// The document in force, YAML; null if nothing differs from the vendor's mapping.
+	Document *MappingDocument `json:"document,omitempty,omitzero"`
+	// ParkedID is the case's id, empty if none.
+	ParkedID string `json:"-"`
+	// Tables are those of all kinds.
+	Tables []*KindMapping `json:"-"`
 }
 
 // A test of a channel.
@@ -4539,6 +4717,12 @@ const (
 	ErrorCodeSkipped ErrorCode = "SKIPPED"
 	// Of a projection: it waits for other entities to be in its system.
 	ErrorCodeWaits ErrorCode = "WAITS"
+	// Of a projection: it waits until it is known how much a new policy would write.
+	ErrorCodeHeld ErrorCode = "HELD"
+	// Of a projection: it is part of a mass change that a person must approve.
+	ErrorCodeBrake ErrorCode = "BRAKE"
+	// Of a projection: it was part of a mass change that a person has rejected; it stays so until something else changes.
+	ErrorCodeRejected ErrorCode = "REJECTED"
 )
 
 var AllErrorCode = []ErrorCode{
@@ -4560,11 +4744,14 @@ var AllErrorCode = []ErrorCode{
 	ErrorCodeDryRun,
 	ErrorCodeSkipped,
 	ErrorCodeWaits,
+	ErrorCodeHeld,
+	ErrorCodeBrake,
+	ErrorCodeRejected,
 }
 
 func (e ErrorCode) IsValid() bool {
 	switch e {
-	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeDrift, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits:
+	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeDrift, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits, ErrorCodeHeld, ErrorCodeBrake, ErrorCodeRejected:
 		return true
 	}
 	return false

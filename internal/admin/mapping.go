@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -13,7 +14,7 @@ import (
 	"datum/adapters"
 	"datum/domain"
 	"datum/domain/change"
-	"datum/domain/store"
+	"datum/jobs"
 )
 
 // Mapping prints a vendor's mapping tables.
@@ -26,32 +27,34 @@ func Mapping(out io.Writer, vendors []adapters.Vendor, args []string) error {
 		return invalid("usage: datum mapping %s\n       datum mapping show SYSTEM | check SYSTEM FILE | diff SYSTEM FILE | apply SYSTEM FILE", strings.Join(names, "|"))
 	}
 	v := vendors[slices.Index(names, args[0])]
-	return table(out, v.Title, v.Mapping)
+	return table(out, v.Title, jobs.MappingTables(v.Mapping))
 }
 
-func table(out io.Writer, title string, ms []adapters.Mapping) error {
+func table(out io.Writer, title string, ts []change.MappingTable) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, m := range ms {
+	for _, m := range ts {
 		id := "our id in " + m.IDField
 		if m.IDField == "" {
 			id = "no place for our id"
 		}
 		fmt.Fprintf(w, "%s\t%s %s\t\t\t%s\n", m.Kind, title, m.Object, id)
-		ki, _ := m.Kind.Info()
 		for _, r := range m.Rows {
-			fi, _ := ki.Field(r.Field)
-			direction, form := "read, write", string(fi.Type)
-			if r.Set == nil {
-				direction = "read only"
+			direction := "read only"
+			if r.Writable {
+				direction = "read, write"
 			}
-			if len(fi.Enum) > 0 {
-				form = strings.Join(fi.Enum, "|")
-			}
-			note := r.Note
+			notes := []string{r.Note}
 			if r.Max > 0 {
-				note = strings.TrimPrefix(fmt.Sprintf("%s; at most %d characters", note, r.Max), "; ")
+				notes = append(notes, fmt.Sprintf("at most %d characters", r.Max))
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", r.Field, strings.Join(r.Paths, ", "), direction, form, note)
+			if r.Overridden {
+				notes = append(notes, "as this system's document says")
+			}
+			if d := r.ParkedBy; d != nil {
+				notes = append(notes, fmt.Sprintf("writes are parked: %s has drifted (%s) since %s", d.Path, d.Sort, d.FirstSeen.Format(time.RFC3339)))
+			}
+			notes = slices.DeleteFunc(notes, func(s string) bool { return s == "" })
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", r.Field, strings.Join(r.Paths, ", "), direction, r.Form, strings.Join(notes, "; "))
 		}
 	}
 	return w.Flush()
@@ -59,14 +62,18 @@ func table(out io.Writer, title string, ms []adapters.Mapping) error {
 
 // Mapping shows, checks, tries out and publishes the mapping document of a system.
 func (a *Admin) Mapping(ctx context.Context, args []string) error {
-	usage := func() error {
-		return invalid("usage: datum mapping show SYSTEM | check SYSTEM FILE | diff SYSTEM FILE | apply SYSTEM FILE")
-	}
+	const usage = "usage: datum mapping show SYSTEM | check SYSTEM FILE | diff SYSTEM FILE | apply SYSTEM FILE [--preview ID]"
 	if len(args) == 2 && args[0] == "show" {
 		return a.showMapping(ctx, args[1])
 	}
-	if len(args) != 3 {
-		return usage()
+	if len(args) < 3 || len(args) > 3 && args[0] != "apply" {
+		return invalid(usage)
+	}
+	fs := flag.NewFlagSet("datum mapping apply", flag.ContinueOnError)
+	fs.SetOutput(a.Err)
+	preview := fs.String("preview", "", "the `id` that diff has shown: exactly that is applied without asking")
+	if err := fs.Parse(args[3:]); err != nil || fs.NArg() > 0 {
+		return invalid(usage)
 	}
 	system := args[1]
 	src, err := a.read(args[2])
@@ -85,59 +92,69 @@ func (a *Admin) Mapping(ctx context.Context, args []string) error {
 		fmt.Fprintln(a.Out, "the mapping document is valid")
 		return nil
 	case "diff":
-		eff, err := a.Engine.DiffMapping(ctx, system, src, func(n int) { fmt.Fprintf(a.Err, "\r%d records read anew", n) })
-		fmt.Fprint(a.Err, "\r\033[K")
-		if err != nil {
-			return err
-		}
-		a.mappingEffect(eff)
-		return nil
+		return a.diffMapping(ctx, system, src)
 	case "apply":
-		vs, err := store.MappingVersions(ctx, a.Pool, system)
-		if err != nil {
-			return err
-		}
-		base := int64(0)
-		if len(vs) > 0 {
-			base = vs[0].Version
-		}
-		v, err := a.Engine.PublishMapping(ctx, system, base, src, cause())
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Out, "version %d of %s's mapping is in force; stored objects are read anew\n", v, system)
-		return nil
+		return a.applyMapping(ctx, system, src, *preview)
 	}
-	return usage()
+	return invalid(usage)
+}
+
+func (a *Admin) diffMapping(ctx context.Context, system, src string) error {
+	if _, err := a.Engine.CheckMapping(ctx, system, src); err != nil {
+		return err
+	}
+	p, err := a.Engine.PreviewMapping(ctx, system, src, cause(), func(n int) { fmt.Fprintf(a.Err, "\r%d records read anew", n) })
+	fmt.Fprint(a.Err, "\r\033[K")
+	if err != nil {
+		return err
+	}
+	a.mappingEffect(p.Effect)
+	for _, why := range p.TooMuch {
+		fmt.Fprintln(a.Out, "more than everyday business: "+why)
+	}
+	fmt.Fprintf(a.Out, "to apply exactly this within the hour: datum mapping apply %s FILE --preview %s\n", system, p.ID)
+	return nil
+}
+
+func (a *Admin) applyMapping(ctx context.Context, system, src, preview string) error {
+	m, err := a.Engine.Mapping(ctx, system)
+	if err != nil {
+		return err
+	}
+	p := change.MappingPublication{System: system, Source: src, Preview: preview, Cause: cause()}
+	if m.Document != nil {
+		p.Base = m.Document.Version
+	}
+	v, parked, err := a.Engine.ApplyMapping(ctx, p)
+	switch {
+	case err != nil:
+		return err
+	case parked != nil:
+		fmt.Fprintf(a.Out, "not applied: %s\na person is asked: datum case show %s. Or look at datum mapping diff, and apply it with the --preview that it names\n", parked.Detail.Message, parked.ID)
+	default:
+		fmt.Fprintf(a.Out, "version %d of %s's mapping is in force; stored objects are read anew\n", v, system)
+	}
+	return nil
 }
 
 func (a *Admin) showMapping(ctx context.Context, system string) error {
-	row, err := store.SystemByName(ctx, a.Pool, system)
+	m, err := a.Engine.Mapping(ctx, system)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(a.Vendors, func(v adapters.Vendor) bool { return v.Name == row.Adapter })
-	if i < 0 {
-		return invalid("%s is Datum's own and has no mapping", system)
-	}
-	vs, err := store.MappingVersions(ctx, a.Pool, system)
-	if err != nil {
-		return err
-	}
-	if len(vs) > 0 {
-		done := fmt.Sprintf("%d stored records read anew so far", vs[0].Applied)
-		if vs[0].AppliedAt != nil {
-			done = fmt.Sprintf("%d stored records were read anew by %s", vs[0].Applied, vs[0].AppliedAt.Format(time.RFC3339))
+	if d := m.Document; d != nil {
+		done := fmt.Sprintf("%d stored records read anew so far", d.Applied)
+		if d.AppliedAt != nil {
+			done = fmt.Sprintf("%d stored records were read anew by %s", d.Applied, d.AppliedAt.Format(time.RFC3339))
 		}
-		fmt.Fprintf(a.Out, "# version %d, published by %s at %s; %s\n%s\n", vs[0].Version, vs[0].PublishedBy, vs[0].PublishedAt.Format(time.RFC3339), done, strings.TrimRight(vs[0].Source, "\n"))
+		fmt.Fprintf(a.Out, "# version %d, published by %s at %s; %s\n%s\n", d.Version, d.PublishedBy, d.PublishedAt.Format(time.RFC3339), done, strings.TrimRight(d.Source, "\n"))
 	} else {
 		fmt.Fprintln(a.Out, "# nothing of its own: the vendor's mapping")
 	}
-	ms, err := a.Vendors[i].Mappings(row.Settings)
-	if err != nil {
-		return err
+	if m.Parked != "" {
+		fmt.Fprintf(a.Out, "# another document waits for a decision: datum case show %s\n", m.Parked)
 	}
-	return table(a.Out, a.Vendors[i].Title, ms)
+	return table(a.Out, m.Vendor, m.Tables)
 }
 
 func (a *Admin) mappingEffect(eff change.MappingEffect) {

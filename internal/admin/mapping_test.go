@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,6 +36,18 @@ func TestMappingDocument(t *testing.T) {
 	contains(t, out, "version 1 of accounting's mapping is in force")
 	must(t, a.Mapping(ctx, []string{"show", "accounting"}))
 	contains(t, out, "# version 1, published by", "TaxId")
+	shown := regexp.MustCompile(`--preview (mpv_\w+)`).FindStringSubmatch(out.String())
+	if shown == nil {
+		t.Fatalf("diff does not say how to apply what it has shown:\n%s", out)
+	}
+	if err := a.Mapping(ctx, []string{"apply", "accounting", doc, "--preview", shown[1]}); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("a preview of what was in force before: %v", err)
+	}
+	for _, args := range [][]string{{"apply", "accounting", doc, "--previw", "x"}, {"check", "accounting", doc, "more"}, {"apply", "nowhere", doc}} {
+		if err := a.Mapping(ctx, args); domain.CodeOf(err) != domain.Invalid && domain.CodeOf(err) != domain.NotFound {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
 	if err := a.Mapping(ctx, []string{"frobnicate", "accounting", doc}); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("an unknown subcommand: %v", err)
 	}
