@@ -342,11 +342,19 @@ type Health struct {
 	Account  string            // the account's own name, "Hartley Plumbing Pty Ltd"
 	Details  map[string]string // plan, region, lock dates ...
 	Problems []string          // each with its remedy: missing scopes, missing properties
+	// LockedUntil is the last day of the part of the books that is locked, YYYY-MM-DD, "" if none is.
+	LockedUntil string
 }
 
 // Checker verifies credentials, scopes and the organisation's settings.
 type Checker interface {
 	Check(ctx context.Context) (Health, error)
+}
+
+// Locker is an adapter of books of which a part can be locked.
+type Locker interface {
+	// LockedUntil returns the last locked day, YYYY-MM-DD, "" if nothing is locked.
+	LockedUntil(ctx context.Context) (string, error)
 }
 
 // Provisioner makes what the mapping needs in the account (custom properties). It may be repeated.
@@ -374,6 +382,7 @@ type Abilities struct {
 	Notifier     Notifier
 	Subscriber   Subscriber
 	Checker      Checker
+	Locker       Locker
 	Provisioner  Provisioner
 	Remapper     Remapper
 	Closer       Closer
@@ -389,6 +398,7 @@ func AbilitiesOf(a Adapter) Abilities {
 	ab.Notifier, _ = a.(Notifier)
 	ab.Subscriber, _ = a.(Subscriber)
 	ab.Checker, _ = a.(Checker)
+	ab.Locker, _ = a.(Locker)
 	ab.Provisioner, _ = a.(Provisioner)
 	ab.Remapper, _ = a.(Remapper)
 	ab.Closer, _ = a.(Closer)

@@ -113,7 +113,7 @@ func systemModel(s *store.System) *model.System {
 	if s == nil {
 		return nil
 	}
-	return &model.System{ID: systemID(s.Name), Name: s.Name, Adapter: s.Adapter, Mode: model.SystemMode(strings.ToUpper(string(s.Mode)))}
+	return &model.System{ID: systemID(s.Name), Name: s.Name, Adapter: s.Adapter, Mode: model.SystemMode(strings.ToUpper(string(s.Mode))), LockedUntil: text(s.LockedUntil)}
 }
 
 func historyModel(h *store.History) *model.HistoryEntry {

@@ -68,6 +68,14 @@ type HooksArgs struct {
 // Kind implements river.JobArgs.
 func (HooksArgs) Kind() string { return "hooks" }
 
+// LockArgs asks for the lock date of a system's books to be read.
+type LockArgs struct {
+	System string `json:"system" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (LockArgs) Kind() string { return "lock" }
+
 // FlowArgs asks for the flows that follow from an entity to be brought up to date.
 type FlowArgs struct {
 	EntityID string `json:"entityId"`

@@ -114,6 +114,11 @@ func (e *Engine) Connect(ctx context.Context, system string, conn Connection) (h
 		return h, nil
 	}
 	if h, err = c.Checker.Check(ctx); err == nil {
+		if c.Locker != nil {
+			err = store.SetLockedUntil(ctx, e.pool, system, h.LockedUntil)
+		}
+	}
+	if err == nil {
 		if problem := e.subscribe(ctx, c, false); problem != "" {
 			h.Problems = append(h.Problems, problem)
 		}

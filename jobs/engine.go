@@ -146,6 +146,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 		river.AddWorker(rc.Workers, &pullWorker{Engine: e})
 		river.AddWorker(rc.Workers, &sweepWorker{Engine: e})
 		river.AddWorker(rc.Workers, &hooksWorker{Engine: e})
+		river.AddWorker(rc.Workers, &lockWorker{Engine: e})
 		river.AddWorker(rc.Workers, &resettleWorker{Engine: e})
 		river.AddWorker(rc.Workers, &remapWorker{Engine: e})
 		river.AddWorker(rc.Workers, &retentionWorker{Engine: e})

@@ -489,6 +489,11 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 		rel.RetryIn, rel.CountAttempt = max(5*time.Second, backoff(it.Attempts+1)), true
 	case domain.Invalid, domain.Conflict, domain.Forbidden, domain.Unsupported:
 		rel.Status = store.Refused
+		if de.Code == domain.Forbidden && p.c.Locker != nil { // its books may have been locked since that was read
+			if err := store.HurryLockReading(ctx, p.pool, p.c.Name, lockHurry); err != nil {
+				return err
+			}
+		}
 	default:
 		rel.RetryIn, rel.CountAttempt, rel.KeepIntent = max(rel.RetryIn, backoff(it.Attempts+1)), true, true
 	}

@@ -20,7 +20,13 @@ import (
 // api serves GraphQL over the rig and returns how to ask it as an admin, under a correlation id of the caller's choice.
 func (r *rig) api() func(correlation, query string, variables map[string]any) map[string]any {
 	r.t.Helper()
-	_, key, err := store.CreateKey(context.Background(), r.pool, store.NewKey{System: "ops", Role: store.RoleAdmin, Name: "app"})
+	return r.apiOf("ops")
+}
+
+// apiOf is api for an app that speaks for another system.
+func (r *rig) apiOf(system string) func(correlation, query string, variables map[string]any) map[string]any {
+	r.t.Helper()
+	_, key, err := store.CreateKey(context.Background(), r.pool, store.NewKey{System: system, Role: store.RoleAdmin, Name: "app"})
 	must(r.t, err)
 	h, err := graph.NewHandler(graph.Config{Pool: r.pool, Feed: r.hub, Changes: r.engine.Applier(), Log: r.logger()})
 	must(r.t, err)

@@ -54,6 +54,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 		if err := e.watchHooks(ctx, c); err != nil {
 			return err
 		}
+		if err := e.watchLock(ctx, c); err != nil {
+			return err
+		}
 		kinds, err := e.kinds(ctx, c)
 		if err != nil {
 			return err

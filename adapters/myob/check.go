@@ -93,6 +93,7 @@ func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 	}
 	if lock := prefs.System.LockPeriodPriorTo; lock != "" {
 		h.Details["lockPeriodPriorTo"], _, _ = strings.Cut(lock, "T")
+		h.LockedUntil = prefs.lastLocked()
 	}
 	if prefs.System.TransactionsCannotBeChangedMustBeReversed {
 		h.Details["transactionsMustBeReversed"] = "true: invoices and payments cannot be changed or voided from here"

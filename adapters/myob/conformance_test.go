@@ -80,7 +80,7 @@ func TestConformance(t *testing.T) {
 			"issueDate": `"2026-03-31"`, "currency": `"AUD"`, "taxMode": `"INCLUSIVE"`, "lines": lines[0],
 		}
 	}
-	abilities := []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Checker"}
+	abilities := []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Checker", "Locker"}
 	for name, f := range map[string]adaptertest.Fixture{
 		"customers": {
 			Kind: domain.KindCustomer, Path: "/Contact/Customer", Type: "customers",

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"datum/adapters"
 	"datum/domain"
@@ -101,6 +102,23 @@ func (a *adapter) preferences(ctx context.Context) (p preferences, err error) {
 		return p, a.err(domain.Unavailable, "MYOB's answer holds no preferences; it will be tried again")
 	}
 	return p, nil
+}
+
+// lastLocked is the day before the one that MYOB names, "" if nothing is locked.
+func (p preferences) lastLocked() string {
+	lock, _, _ := strings.Cut(p.System.LockPeriodPriorTo, "T")
+	first, err := time.Parse(time.DateOnly, lock)
+	if err != nil {
+		return ""
+	}
+	return first.AddDate(0, 0, -1).Format(time.DateOnly)
+}
+
+// LockedUntil reads the company file's lock date.
+func (a *adapter) LockedUntil(ctx context.Context) (day string, err error) {
+	defer domain.Wrap(&err, "myob.LockedUntil")
+	p, err := a.preferences(ctx)
+	return p.lastLocked(), err
 }
 
 // locked explains the refusal of a transaction of that day by the lock date, if it lies before it. MYOB's own words for that

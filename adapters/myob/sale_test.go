@@ -1,6 +1,7 @@
 package myob_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -414,6 +415,13 @@ func TestLockedAndReversed(t *testing.T) {
 	w.Values["issueDate"] = `"2020-01-01"`
 	if o := f.write(w); domain.CodeOf(o.Err) != domain.Forbidden || !strings.Contains(o.Err.Error(), lock) {
 		t.Errorf("a locked period: %v", o.Err)
+	}
+	last := fmt.Sprint(time.Now().Year()-1, "-06-30") // the day before the one that MYOB names
+	if h, err := f.ab.Checker.Check(ctx); err != nil || h.LockedUntil != last {
+		t.Errorf("locked until %q: %v", h.LockedUntil, err)
+	}
+	if day, err := f.ab.Locker.LockedUntil(ctx); err != nil || day != last {
+		t.Errorf("locked until %q: %v", day, err)
 	}
 	f = shop(t, myobsim.Options{MustReverse: true}, nil)
 	r := f.must(document(domain.KindInvoice, of(pipe, "1", "10")))

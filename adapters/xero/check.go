@@ -102,11 +102,12 @@ func (a *adapter) Check(ctx context.Context) (h adapters.Health, err error) {
 			h.Details[detail] = v
 		}
 	}
-	for detail, member := range map[string]string{"periodLockDate": "PeriodLockDate", "endOfYearLockDate": "EndOfYearLockDate"} {
+	for detail, member := range lockDates {
 		if at, ok := parseTime(adapters.String(org, member)); ok {
 			h.Details[detail] = at.Format("2006-01-02")
 		}
 	}
+	h.LockedUntil = lockedUntil(org)
 	if err := a.checkBooks(ctx, &h, adapters.String(org, "BaseCurrency")); err != nil {
 		return h, err
 	}
@@ -163,4 +164,31 @@ func (a *adapter) checkBooks(ctx context.Context, h *adapters.Health, currency s
 	}
 	slices.Sort(h.Problems)
 	return nil
+}
+
+// lockDates are the organisation's members that lock the books, by the name that people see.
+var lockDates = map[string]string{"periodLockDate": "PeriodLockDate", "endOfYearLockDate": "EndOfYearLockDate"}
+
+// lockedUntil is the later of the organisation's lock dates; the earlier one is for people without the adviser's role.
+func lockedUntil(org object) (last string) {
+	for _, member := range lockDates {
+		if at, ok := parseTime(adapters.String(org, member)); ok {
+			last = max(last, at.Format("2006-01-02"))
+		}
+	}
+	return last
+}
+
+// LockedUntil reads the organisation's lock dates.
+func (a *adapter) LockedUntil(ctx context.Context) (day string, err error) {
+	defer domain.Wrap(&err, "xero.LockedUntil")
+	resp, err := a.do(ctx, adapters.Call{Method: http.MethodGet, Path: api + "/Organisation"})
+	if err != nil {
+		return "", err
+	}
+	var in struct{ Organisations []object }
+	if err := json.Unmarshal(resp.Body, &in); err != nil || len(in.Organisations) == 0 {
+		return "", a.err(domain.Unavailable, "Xero's answer holds no organisation")
+	}
+	return lockedUntil(in.Organisations[0]), nil
 }

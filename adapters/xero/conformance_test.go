@@ -60,7 +60,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	sim, seed := seeded(t, 2)
 	sim.Close()
-	must := []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker"}
+	must := []string{"BatchFetcher", "Writer", "Finder", "Sweeper", "Notifier", "Checker", "Locker"}
 	text := func(format string, args ...any) domain.Value { return domain.TextValue(fmt.Sprintf(format, args...)) }
 	long := func(n int) domain.Value { return domain.TextValue(strings.Repeat("x", n)) }
 	contact := domain.TextValue(domain.Ext(seed.contact))

@@ -109,8 +109,11 @@ func TestLockedPeriodIsNamed(t *testing.T) {
 	f.refuses("a void", f.change(inv, domain.Values{"stage": `"VOIDED"`}).Err, domain.Forbidden, words, inv.ExternalID)
 	f.refuses("a payment", f.write(payment("invoice", inv.ExternalID, "10", nil))[0].Err, domain.Forbidden, "31 March 2026")
 	h, err := f.ab.Checker.Check(context.Background())
-	if err != nil || h.Details["periodLockDate"] != "2026-03-31" {
+	if err != nil || h.Details["periodLockDate"] != "2026-03-31" || h.LockedUntil != "2026-03-31" {
 		t.Errorf("%v %v", h, err)
+	}
+	if day, err := f.ab.Locker.LockedUntil(context.Background()); err != nil || day != "2026-03-31" {
+		t.Errorf("locked until %q: %v", day, err)
 	}
 }
 

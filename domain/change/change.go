@@ -119,6 +119,13 @@ func (r *run) known(name string) (ownership.System, []store.Drift, error) {
 	return ownership.System{Name: name, Adapter: s.Adapter, Settings: s.Settings}, live[name], nil
 }
 
+// lockedUntil is the last locked day of a system's books, as it was when systems were looked at last.
+func (a *Applier) lockedUntil(name string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.systems[name].LockedUntil
+}
+
 // forget makes the next look at systems and drifts a fresh one.
 func (a *Applier) forget() {
 	a.mu.Lock()

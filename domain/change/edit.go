@@ -144,6 +144,12 @@ func (r *run) create(e Edit, res *Result) error {
 		res.Refused = append(res.Refused, domain.AsError(err))
 		return nil
 	}
+	if refused, err := r.locked(pol, e, nil, func(string) bool { return false }); err != nil || refused != nil {
+		if refused != nil {
+			res.Refused = append(res.Refused, refused)
+		}
+		return err
+	}
 	keys := texts(match.Keys(e.Kind, e.Fields))
 	if err := store.LockKeys(r.ctx, r.tx, e.Kind, keys); err != nil {
 		return err
@@ -254,6 +260,14 @@ func (r *run) update(e Edit, res *Result) error {
 		return nil
 	}
 	s := &settlement{run: r, st: st, pol: pol, kp: pol.Kind(st.Entity.Kind)}
+	has := func(system string) bool { rec, _ := s.primary(system); return rec != nil && !rec.Deleted }
+	if refused, err := r.locked(pol, e, st.Entity.Golden, has); err != nil || refused != nil {
+		if refused != nil {
+			res.Refused = append(res.Refused, refused)
+			r.keepOnlyRefusals(st, res.Refused, e)
+		}
+		return err
+	}
 	if e.Through != nil {
 		if e.Through.Reason = strings.TrimSpace(e.Through.Reason); e.Through.Reason == "" {
 			res.Refused = append(res.Refused, domain.Errorf(domain.Invalid, "say why the change is asked of the owner: give a reason"))

@@ -31,12 +31,14 @@ type System struct {
 	Adapter  string
 	Mode     Mode
 	Settings map[string]string
+	// LockedUntil is the last day of the part of its books that is locked, as it was read last; "" is none.
+	LockedUntil string
 }
 
 // Systems returns all systems by name.
 func Systems(ctx context.Context, db DB) ([]System, error) {
 	rows, err := db.Query(ctx, `-- name: Systems
-		SELECT name, adapter, mode, settings FROM systems ORDER BY name`)
+		SELECT name, adapter, mode, settings, locked_until FROM systems ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("store.Systems: %w", err)
 	}
@@ -46,7 +48,7 @@ func Systems(ctx context.Context, db DB) ([]System, error) {
 // SystemByName returns one system, NotFound if there is none.
 func SystemByName(ctx context.Context, db DB, name string) (System, error) {
 	rows, err := db.Query(ctx, `-- name: SystemByName
-		SELECT name, adapter, mode, settings FROM systems WHERE name = $1`, name)
+		SELECT name, adapter, mode, settings, locked_until FROM systems WHERE name = $1`, name)
 	if err != nil {
 		return System{}, fmt.Errorf("store.SystemByName: %w", err)
 	}
@@ -75,6 +77,35 @@ func SetSettings(ctx context.Context, db DB, name string, settings map[string]st
 		UPDATE systems SET settings = $2, updated_at = now() WHERE name = $1`, name, settings)
 	if err != nil {
 		return fmt.Errorf("store.SetSettings: %w", err)
+	}
+	return nil
+}
+
+// SetLockedUntil stores the last locked day of a system's books.
+func SetLockedUntil(ctx context.Context, db DB, name, day string) error {
+	_, err := db.Exec(ctx, `-- name: SetLockedUntil
+		UPDATE systems SET locked_until = $2 WHERE name = $1`, name, day)
+	if err != nil {
+		return fmt.Errorf("store.SetLockedUntil: %w", err)
+	}
+	return nil
+}
+
+// TakeLockReading reports whether a system's lock date is to be read now, which one process is told.
+func TakeLockReading(ctx context.Context, db DB, name string, every time.Duration) (bool, error) {
+	tag, err := db.Exec(ctx, `-- name: TakeLockReading
+		UPDATE systems SET lock_due_at = now() + $2::interval WHERE name = $1 AND lock_due_at <= now()`, name, every)
+	if err != nil {
+		return false, fmt.Errorf("store.TakeLockReading: %w", err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// HurryLockReading has a system's lock date read anew within the time given.
+func HurryLockReading(ctx context.Context, db DB, name string, within time.Duration) error {
+	if _, err := db.Exec(ctx, `-- name: HurryLockReading
+		UPDATE systems SET lock_due_at = now() + $2::interval WHERE name = $1 AND lock_due_at > now() + $2::interval`, name, within); err != nil {
+		return fmt.Errorf("store.HurryLockReading: %w", err)
 	}
 	return nil
 }

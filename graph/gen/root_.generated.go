@@ -5306,6 +5306,11 @@ type System implements Node {
   adapter: String!
   "Whether it is read and written."
   mode: SystemMode!
+  """
+  The last day of the part of its books that is locked, as it was read last, null if none is. What would change a document of
+  that time there is refused.
+  """
+  lockedUntil: Date
   "How it is doing."
   health: SystemHealth!
 }
@@ -8468,6 +8473,8 @@ func (ec *executionContext) childFields_System(ctx context.Context, field graphq
 		return ec.fieldContext_System_adapter(ctx, field)
 	case "mode":
 		return ec.fieldContext_System_mode(ctx, field)
+	case "lockedUntil":
+		return ec.fieldContext_System_lockedUntil(ctx, field)
 	case "health":
 		return ec.fieldContext_System_health(ctx, field)
 	case "modeChanges":

@@ -3418,6 +3418,9 @@ type System struct {
 	Adapter string `json:"adapter"`
 	// Whether it is read and written.
 	Mode SystemMode `json:"mode"`
+	// The last day of the part of its books that is locked, as it was read last, null if none is. What would change a document of
+	// that time there is refused.
+	LockedUntil *string `json:"lockedUntil,omitempty,omitzero"`
 }
 
 func (System) IsNode() {}
