@@ -97,6 +97,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if _, err := e.applier.EndOvertaken(ctx); err != nil {
 		return err
 	}
+	if _, err := e.applier.AlikeAgain(ctx); err != nil {
+		return err
+	}
 	if n, err := store.WakeCases(ctx, e.pool, time.Time{}); err != nil {
 		return err
 	} else if n > 0 {

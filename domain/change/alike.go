@@ -1,6 +1,7 @@
 package change
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +13,8 @@ import (
 
 // Records that share no strong key may still be one. Each record is indexed under its blocks beside its strong keys; one that is
 // new, or says something else than before, is compared with the records that share a block, which are a bounded number
-// however many there are. What is alike enough becomes a case. Nothing is locked for that: two records that come in the same
-// instant may not see each other, and are found by the next scan of the whole database.
+// however many there are. What is alike enough becomes a case. Nobody waits for that: where another transaction is at one of the same
+// blocks, the two do not see each other, so the later one is noted and compared once more when both have ended (AlikeAgain).
 
 // indexed is what a live record is found by: its strong keys and its blocks.
 func indexed(kind domain.Kind, v domain.Values) []string {
@@ -38,7 +39,14 @@ func (r *run) alike(cur *store.Record, entityID string) ([]candidate, error) {
 	if ask == 0 || cur.Deleted {
 		return nil, nil
 	}
-	return r.among(cur, entityID, texts(match.Blocks(cur.Kind, cur.Values)), ask)
+	recs, alone, err := store.AlikeNow(r.ctx, r.tx, cur.Kind, texts(match.Blocks(cur.Kind, cur.Values)), entityID)
+	if err != nil {
+		return nil, err
+	}
+	if !alone {
+		store.QueueAlikeCheck(r.batch, cur.System, cur.Kind, cur.ExternalID)
+	}
+	return weighed(cur, recs, ask), nil
 }
 
 // among compares the record with those that are found by one of the keys.
@@ -47,6 +55,50 @@ func (r *run) among(cur *store.Record, entityID string, keys []string, ask float
 	if err != nil {
 		return nil, err
 	}
+	return weighed(cur, recs, ask), nil
+}
+
+// AlikeAgain compares once more what came in beside something alike, and opens the cases that were missed. It returns how many records
+// it has looked at.
+func (a *Applier) AlikeAgain(ctx context.Context) (n int, err error) {
+	defer domain.Wrap(&err, "change.AlikeAgain")
+	checks, err := store.AlikeChecks(ctx, a.pool, 200)
+	for _, c := range checks {
+		if err := a.alikeAgain(ctx, c); err != nil {
+			return n, err
+		}
+		if err := store.AlikeChecked(ctx, a.pool, c); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, err
+}
+
+func (a *Applier) alikeAgain(ctx context.Context, c store.AlikeCheck) error {
+	rec, err := store.RecordByID(ctx, a.pool, c.System, c.Kind, c.ExternalID)
+	if err != nil || rec == nil || rec.EntityID == "" || rec.Deleted {
+		return err
+	}
+	pol, _, err := a.Policy(ctx, a.pool, 0)
+	if err != nil || pol.Kind(c.Kind).Match.Ask == 0 {
+		return err
+	}
+	recs, err := store.Alike(ctx, a.pool, c.Kind, texts(match.Blocks(c.Kind, rec.Values)), rec.EntityID)
+	if err != nil {
+		return err
+	}
+	s := Scan{Kind: c.Kind, Cause: Cause{Actor: "datum", Source: FromSweep, CorrelationID: domain.NewID("cor")}}
+	for _, x := range weighed(rec, recs, pol.Kind(c.Kind).Match.Ask) {
+		if _, err := a.found(ctx, s, alikeCase(c.Kind, NameOf(rec.Values), max(rec.EntityID, x.entityID), min(rec.EntityID, x.entityID), "", "", x.verdict)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// weighed are the entities of records that are as alike to cur as ask says, the most alike first.
+func weighed(cur *store.Record, recs []*store.Record, ask float64) []candidate {
 	var found []candidate
 	for _, rec := range recs {
 		v := match.Compare(cur.Kind, cur.Values, rec.Values)
@@ -70,7 +122,7 @@ func (r *run) among(cur *store.Record, entityID string, keys []string, ask float
 		}
 		return strings.Compare(a.entityID, b.entityID)
 	})
-	return found, nil
+	return found
 }
 
 // alikeCases opens a case for every entity that the record's is much like, but does not share a strong key with.

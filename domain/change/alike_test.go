@@ -1,10 +1,14 @@
 package change_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"datum/domain"
@@ -39,6 +43,94 @@ func TestAlikeIsAskedAbout(t *testing.T) {
 	w.decide(c.ID, change.ChoiceDifferent)
 	w.change(accounting, "x1", values("legalName", "Harbour Freight"))
 	w.none(store.CaseDuplicate) // not asked again
+}
+
+// Two that come in the same instant do not see each other. They are compared once more as soon as both are there, and not before.
+func TestAlikeAtTheSameInstant(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	bring := func(system, id, name string) pgx.Tx {
+		tx, err := w.pool.Begin(ctx)
+		w.ok(err)
+		_, err = w.a.RecordTx(ctx, tx, change.Incoming{System: system, Record: w.record(id, 1, w.shelf.carried(system, values("legalName", name, "phone", "+61295550101"))),
+			Cause: w.cause(system, change.FromWebhook)})
+		w.ok(err)
+		return tx
+	}
+	first, second := bring(crm, "h1", "Harbour Freight Pty Ltd"), bring(accounting, "x1", "Harbor Freight")
+	w.ok(second.Commit(ctx))
+	w.none(store.CaseDuplicate)
+	if n, err := w.a.AlikeAgain(ctx); n > 0 || err != nil {
+		t.Fatalf("%d compared once more while the first is still under way, %v", n, err)
+	}
+	w.ok(first.Commit(ctx))
+	w.none(store.CaseDuplicate)
+	if n := w.alikeAgain(); n != 1 {
+		t.Errorf("%d compared once more", n)
+	}
+	c := w.one(store.CaseDuplicate)
+	if a, b := w.stored(crm, "h1").EntityID, w.stored(accounting, "x1").EntityID; c.EntityID != b || c.OtherID != a {
+		t.Errorf("case %+v, not of %s and %s", c, b, a)
+	}
+	w.isAt(c.EntityID, crm, store.Parked)
+	w.change(crm, "h1", values("email", "office@harbour.example.com"))
+	if n := w.alikeAgain(); n != 0 {
+		t.Errorf("%d compared once more although nobody else was at it", n)
+	}
+}
+
+// alikeAgain compares what is to be compared once more, when the transactions of other tests on this server let it, and returns how many.
+func (w *world) alikeAgain() (n int) {
+	w.tb.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		k, err := w.a.AlikeAgain(ctx)
+		w.ok(err)
+		n += k
+		var left int
+		w.ok(w.pool.QueryRow(ctx, "SELECT count(*) FROM alike_checks").Scan(&left))
+		if left == 0 {
+			return n
+		}
+		if time.Now().After(deadline) {
+			w.tb.Fatalf("%d are still to be compared", left)
+		}
+	}
+}
+
+// However many come at once from whichever process, each that is alike to another is asked about.
+func TestManyAlikeAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	const n = 12
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		for system, name := range map[string]string{crm: "Harbour Freight %d Pty Ltd", accounting: "Harbor Freight %d"} {
+			a, name := w.process(), fmt.Sprintf(name, 100+i)
+			wg.Go(func() {
+				<-start
+				rec := w.record(fmt.Sprintf("%s%d", system, i), 1, w.shelf.carried(system, values("legalName", name, "phone", fmt.Sprintf("+612955501%02d", i))))
+				if _, err := a.Record(ctx, change.Incoming{System: system, Record: rec, Cause: w.cause(system, change.FromWebhook)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	close(start)
+	wg.Wait()
+	w.alikeAgain()
+	asked := map[string]bool{}
+	for _, c := range w.open(store.CaseDuplicate) {
+		asked[c.EntityID+" "+c.OtherID], asked[c.OtherID+" "+c.EntityID] = true, true
+	}
+	for i := range n {
+		if a, b := w.stored(crm, fmt.Sprintf("crm%d", i)).EntityID, w.stored(accounting, fmt.Sprintf("accounting%d", i)).EntityID; a == b || !asked[a+" "+b] {
+			t.Errorf("nobody is asked whether %s and %s are one", a, b)
+		}
+	}
+	if n := w.deadlocks(); n > 0 {
+		t.Errorf("%d deadlocks", n)
+	}
 }
 
 // What comes to be alike later, through a vendor or through the API, is noticed.

@@ -108,12 +108,13 @@ func (a *Applier) Duplicates(ctx context.Context, s Scan) (err error) {
 	}
 }
 
-// found opens the case and reports whether there was something to ask.
+// found opens the case that two entities may be one, unless one is open or a person has decided, and parks what waits for it. It
+// reports whether there was something to ask.
 func (a *Applier) found(ctx context.Context, s Scan, c store.Case) (fresh bool, err error) {
 	err = a.transact(ctx, s.Cause, func(r *run) error {
 		// In one order, as everywhere; either may have been merged since it was read.
 		for _, id := range slices.Sorted(slices.Values([]string{c.EntityID, c.OtherID})) {
-			st, err := store.LockEntity(ctx, r.tx, id)
+			st, err := store.LockEntity(r.ctx, r.tx, id)
 			if err != nil || st.Entity.MergedInto != "" {
 				return err
 			}

@@ -1,6 +1,9 @@
 package match
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The weights follow Fellegi and Sunter: log2 of how much more often two records of one thing agree in this way than two
 // chance records do. Both are learnt from the table itself, without examples: chance agreement from random pairs, the
@@ -31,6 +34,7 @@ func (s *scan) learn(found []uint64) *pairs {
 		s.m[c] = firstGuess[s.cols[c].sort]
 	}
 	s.ms, s.us = 0.05, 0.001
+	s.names = s.naming()
 	s.countChance(random)
 	total := float64(n) * float64(n-1) / 2
 	if s.t.Split > 0 {
@@ -104,6 +108,9 @@ func (s *scan) countChance(random *pairs) {
 		v := random.levels[i*len(s.cols) : (i+1)*len(s.cols)]
 		for c, l := range v {
 			if l < missing {
+				if l == same && slices.Contains(s.names, c) {
+					continue // a value that names a record is shared by no chance
+				}
 				u[c][l] += q
 				if on := s.of[c]; on >= 0 && v[on] == same {
 					where[c][l] += q
@@ -128,6 +135,37 @@ func (s *scan) countChance(random *pairs) {
 			s.where[c][l] = (where[c][l] + believed*s.u[c][l]) / sum
 		}
 	}
+}
+
+// naming returns the identifiers that few rows share: within each of two files nearly none, in one file no more than two on average.
+// Two rows that share such a value are counted as no chance: in a table with little else to compare they could not be told from
+// matches by counting.
+func (s *scan) naming() (cols []int) {
+	for c, k := range s.cols {
+		if k.Field != IDField && k.Field != ABN {
+			continue
+		}
+		distinct := [2]map[int32]bool{{}, {}}
+		rows := [2]int{}
+		for r := range s.t.Rows {
+			f := 0
+			if s.t.Split > 0 && r >= s.t.Split {
+				f = 1
+			}
+			if id := s.id(r, c); id >= 0 {
+				distinct[f][id] = true
+				rows[f]++
+			}
+		}
+		few := 2*len(distinct[0]) >= rows[0]
+		if s.t.Split > 0 {
+			few = 20*len(distinct[0]) >= 19*rows[0] && 20*len(distinct[1]) >= 19*rows[1]
+		}
+		if few {
+			cols = append(cols, c)
+		}
+	}
+	return cols
 }
 
 func (s *scan) weigh() {

@@ -98,6 +98,7 @@ type scan struct {
 	// where is u for pairs that agree about that.
 	of               []int
 	where            [][levels]float64
+	names            []int             // columns whose values name a record, by themselves
 	ms, us           float64           // chance that a match, and that another pair, is swapped
 	prior            float64           // log2 odds that two rows are one
 	families         bool              // many apparent matches have another first name

@@ -119,6 +119,50 @@ func TestScanFindsDuplicates(t *testing.T) {
 	}
 }
 
+// One identifier is enough where it names a record: in two files, and in one. A number that many share is not.
+func TestOneIdentifierIsEnough(t *testing.T) {
+	t.Parallel()
+	table := func(from, to int, number func(i int) string) string {
+		var b strings.Builder
+		b.WriteString("rec_id,member\n")
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, "rec-%d-%d,%s\n", i, from, number(i))
+		}
+		return b.String()
+	}
+	member := func(i int) string { return fmt.Sprintf("M%07d", (i*7919+13)%9_999_991) }
+	category := func(i int) string { return fmt.Sprintf("C%04d", i%150) }
+	withGaps := func(i int) string {
+		if i%3 == 0 {
+			return ""
+		}
+		return member(i)
+	}
+	one := table(0, 1000, member)
+	two := table(500, 1500, member)
+	_, more, _ := strings.Cut(two, "\n")
+	for name, c := range map[string]struct {
+		one, two     string
+		linked, true int
+	}{
+		"two files":            {one, two, 500, 500},
+		"few in common":        {one, table(990, 1990, member), 10, 10},
+		"one file":             {one + more, "", 500, 500},
+		"not all have it":      {table(0, 1000, withGaps), table(500, 1500, withGaps), 333, 500},
+		"none in common":       {one, table(1000, 2000, member), 0, 0},
+		"many share it":        {table(0, 1000, category), table(500, 1500, category), 0, 500},
+		"many share it, alone": {table(0, 1000, category), "", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tab := read(t, "member=identifier", c.one, c.two)
+			if q := measure(tab, match.Scan(tab, match.DefaultThresholds)); q.linked != c.linked || q.right != c.linked || q.truth != c.true {
+				t.Errorf("%v; want %d of %d linked", q, c.linked, c.true)
+			}
+		})
+	}
+}
+
 // shared returns a file of the folder "shared" that lies beside the repository, "" if there is none.
 func shared(name string) string {
 	dir, err := os.Getwd()

@@ -308,20 +308,77 @@ func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, sys
 // perBlock is how many records are looked at for each block that a record is in. A block of more is of no use for telling them apart.
 const perBlock = 20
 
+const alike = `SELECT ` + recordColumns + ` FROM records WHERE entity_id IS NOT NULL AND entity_id <> $3 AND NOT deleted AND (system, kind, external_id) IN (
+	SELECT c.system, $1, c.external_id FROM unnest($2::text[]) b CROSS JOIN LATERAL (
+		SELECT k.system, k.external_id FROM match_keys k WHERE k.kind = $1 AND k.key = b ORDER BY k.system, k.external_id LIMIT $4) c)
+	ORDER BY entity_id, system, external_id`
+
 // Alike returns the live records of other entities that are in one of the blocks, at most perBlock of each.
 func Alike(ctx context.Context, db DB, kind domain.Kind, blocks []string, entityID string) ([]*Record, error) {
 	if len(blocks) == 0 {
 		return nil, nil
 	}
 	rows, err := db.Query(ctx, `-- name: Alike
-		SELECT `+recordColumns+` FROM records WHERE entity_id IS NOT NULL AND entity_id <> $3 AND NOT deleted AND (system, kind, external_id) IN (
-			SELECT c.system, $1, c.external_id FROM unnest($2::text[]) b CROSS JOIN LATERAL (
-				SELECT k.system, k.external_id FROM match_keys k WHERE k.kind = $1 AND k.key = b ORDER BY k.system, k.external_id LIMIT $4) c)
-		ORDER BY entity_id, system, external_id`, kind, blocks, entityID, perBlock)
+		`+alike, kind, blocks, entityID, perBlock)
 	if err != nil {
 		return nil, fmt.Errorf("store.Alike: %w", err)
 	}
 	return pgx.CollectRows(rows, scanRecord)
+}
+
+// AlikeNow is Alike for what the transaction brings in. It marks the blocks until the transaction ends, and waits for nobody: alone
+// reports that no other transaction is at one of them, which the records it finds would lack.
+func AlikeNow(ctx context.Context, tx pgx.Tx, kind domain.Kind, blocks []string, entityID string) (recs []*Record, alone bool, err error) {
+	if len(blocks) == 0 {
+		return nil, true, nil
+	}
+	b := &pgx.Batch{}
+	b.Queue(`-- name: MarkBlocks
+		SELECT bool_and(pg_try_advisory_xact_lock(hashtext($1), hashtext(b))) FROM unnest($2::text[]) b`, kind, blocks).QueryRow(func(row pgx.Row) error { return row.Scan(&alone) })
+	b.Queue(`-- name: AlikeNow
+		`+alike, kind, blocks, entityID, perBlock).Query(func(rows pgx.Rows) (err error) {
+		recs, err = pgx.CollectRows(rows, scanRecord)
+		return err
+	})
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, false, fmt.Errorf("store.AlikeNow: %w", err)
+	}
+	return recs, alone, nil
+}
+
+// QueueAlikeCheck has a record compared once more when every transaction that is under way now has ended.
+func QueueAlikeCheck(b *pgx.Batch, system string, kind domain.Kind, externalID string) {
+	b.Queue(`-- name: QueueAlikeCheck
+		INSERT INTO alike_checks (kind, system, external_id, until) VALUES ($1, $2, $3, pg_snapshot_xmax(pg_current_snapshot()))
+		ON CONFLICT (kind, system, external_id) DO UPDATE SET until = excluded.until`, kind, system, externalID)
+}
+
+// AlikeCheck is a record to be compared once more.
+type AlikeCheck struct {
+	Kind       domain.Kind
+	System     string
+	ExternalID string
+	Until      string // for AlikeChecked
+}
+
+// AlikeChecks returns up to limit records that can be compared once more: every transaction that they may not have seen has ended.
+func AlikeChecks(ctx context.Context, db DB, limit int) ([]AlikeCheck, error) {
+	rows, err := db.Query(ctx, `-- name: AlikeChecks
+		SELECT kind, system, external_id, until::text AS until FROM alike_checks WHERE until <= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY kind, system, external_id LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("store.AlikeChecks: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[AlikeCheck])
+}
+
+// AlikeChecked notes that a record has been compared, unless it is to be compared again by now.
+func AlikeChecked(ctx context.Context, db DB, c AlikeCheck) error {
+	_, err := db.Exec(ctx, `-- name: AlikeChecked
+		DELETE FROM alike_checks WHERE kind = $1 AND system = $2 AND external_id = $3 AND until = $4::text::xid8`, c.Kind, c.System, c.ExternalID, c.Until)
+	if err != nil {
+		return fmt.Errorf("store.AlikeChecked: %w", err)
+	}
+	return nil
 }
 
 // LinkedAfter returns the next live records of a kind that belong to an entity, in the order of system and id.
