@@ -51,6 +51,8 @@ func (s *Sim) handlers() map[string]handler {
 		"GET salelist": s.getSaleList, "GET sale": s.getSale, "POST sale": s.postSale, "PUT sale": s.putSale, "DELETE sale": s.deleteSale,
 		"GET sale/order": s.getOrder, "POST sale/order": s.postOrder,
 		"POST sale/fulfilment/pick": s.fulfil("Pick"), "POST sale/fulfilment/ship": s.fulfil("Ship"),
+		"GET sale/quote": s.getPart("Quote"), "GET sale/fulfilment": s.getParts("Fulfilments"), "GET sale/invoice": s.getParts("Invoices"), "GET sale/creditnote": s.getParts("CreditNotes"),
+		"GET sale/payment": s.getPayments, "GET salecreditnotelist": s.getCreditNoteList,
 		"POST sale/invoice": s.postInvoice, "POST sale/payment": s.postPayment,
 		"GET webhooks": s.getHooks, "POST webhooks": s.postHook, "PUT webhooks": s.putHook, "DELETE webhooks": s.deleteHook,
 	}

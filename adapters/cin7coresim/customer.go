@@ -137,7 +137,8 @@ func answered(list string, o object, problems []string) object {
 // saveCustomer makes or changes a customer. What is not given stays.
 func (s *Sim) saveCustomer(old, given object) (object, []string, *refused) {
 	o := object{"Discount": 0, "CreditLimit": 0, "IsOnCreditHold": false, "Tags": "", "Comments": "", "TaxNumber": "", "Addresses": []any{}, "Contacts": []any{},
-		"AttributeSet": nil, "Carrier": "DEFAULT Carrier", "SalesRepresentative": nil, "Location": nil, "PriceTier": "Tier 1"}
+		"AttributeSet": nil, "Carrier": "DEFAULT Carrier", "SalesRepresentative": "", "Location": "", "PriceTier": "Tier 1"}
+	maps.Copy(o, blankAttributes())
 	if old != nil {
 		o = copyOf(old)
 	}
@@ -204,7 +205,7 @@ func (s *Sim) list(v any, sc schema, name string, problems *[]string, check func
 	for _, given := range entries(v) {
 		o := object{}
 		for k := range sc {
-			o[k] = nil
+			o[k] = ""
 			if k == "Default" || k == "DefaultForType" || k == "IncludeInEmail" {
 				o[k] = false
 			}

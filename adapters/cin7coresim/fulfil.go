@@ -81,13 +81,13 @@ func (s *Sim) pick(o object, lines []object) *refused {
 			return bad("Product '%s': there are only %s at %s", text(p["SKU"]), s.stock[at].onHand, text(site["Name"]))
 		}
 		taken[at] = taken[at].Add(want)
-		rows = append(rows, object{"ProductID": p["ID"], "SKU": p["SKU"], "Name": p["Name"], "Location": site["Name"], "LocationID": site["ID"], "Quantity": num(want), "BatchSN": nil, "ExpiryDate": nil})
+		rows = append(rows, object{"ProductID": p["ID"], "SKU": p["SKU"], "Name": p["Name"], "Location": site["Name"], "LocationID": site["ID"], "Quantity": num(want), "BatchSN": "", "ExpiryDate": ""})
 	}
 	lists := copyOf(rows)
 	for _, l := range entries(lists) {
 		l["Box"] = "Box 1"
 	}
-	o["Fulfilments"] = []any{object{"TaskID": o["ID"], "FulfillmentNumber": 1, "LinkedInvoiceNumber": nil, "FulFilmentStatus": "NOT FULFILLED",
+	o["Fulfilments"] = []any{object{"TaskID": o["ID"], "FulfillmentNumber": 1, "LinkedInvoiceNumber": "", "FulFilmentStatus": "NOT FULFILLED",
 		"Pick": object{"Status": authorised, "Lines": rows}, "Pack": object{"Status": authorised, "Lines": lists}, "Ship": object{"Status": notAvailable, "Lines": []any{}, "RequireBy": nil, "ShippingAddress": copyOf(part(o, "ShippingAddress")), "ShippingNotes": o["ShippingNotes"]}}}
 	s.keep(o)
 	s.notify("Sale/PickAuthorised", object{"SaleTaskID": upper(o["ID"]), "OrderNumber": order["SaleOrderNumber"], "CustomerName": o["Customer"]})

@@ -65,12 +65,12 @@ func (s *Sim) putProduct(r *request) (any, *refused) {
 
 // saveProduct makes or changes a product. What is not given stays.
 func (s *Sim) saveProduct(old, given object) (object, *refused) {
-	o := object{"Brand": nil, "Barcode": nil, "Description": nil, "ShortDescription": nil, "InternalNote": "", "Tags": "", "Sellable": true, "Weight": 0, "WeightUnits": nil,
+	o := object{"Brand": nil, "Barcode": nil, "Description": "", "ShortDescription": "", "InternalNote": "", "Tags": "", "Sellable": true, "Weight": 0, "WeightUnits": nil,
 		"Length": 0, "Width": 0, "Height": 0, "SaleTaxRule": nil, "PurchaseTaxRule": nil, "RevenueAccount": nil, "COGSAccount": nil, "InventoryAccount": nil, "ExpenseAccount": nil,
 		"DefaultLocation": nil, "DropShipMode": "No Drop Ship", "AverageCost": 0, "BillOfMaterial": false, "AutoAssembly": false, "AutoDisassembly": false, "AttributeSet": nil,
 		"Suppliers": []any{}, "ReorderLevels": []any{}, "Movements": []any{}, "Attachments": []any{}, "BillOfMaterialsProducts": []any{}, "BillOfMaterialsServices": []any{},
-		"MinimumBeforeReorder": 0, "ReorderQuantity": 0, "StockLocator": nil, "DiscountRule": nil, "PickZones": nil, "HSCode": nil, "CountryOfOrigin": nil, "CountryOfOriginCode": nil,
-		"AssemblyCostEstimationMethod": "Average Cost", "AssemblyInstructionURL": nil, "QuantityToProduce": 1, "CartonHeight": 0, "CartonWidth": 0, "CartonLength": 0,
+		"MinimumBeforeReorder": 0, "ReorderQuantity": 0, "StockLocator": "", "DiscountRule": nil, "PickZones": "", "HSCode": "", "CountryOfOrigin": "", "CountryOfOriginCode": "",
+		"AssemblyCostEstimationMethod": "Average Cost", "AssemblyInstructionURL": "", "QuantityToProduce": 1, "CartonHeight": 0, "CartonWidth": 0, "CartonLength": 0,
 		"CartonQuantity": 0, "CartonInnerQuantity": 0}
 	for i := range 10 {
 		o[fmt.Sprintf("PriceTier%d", i+1)] = 0

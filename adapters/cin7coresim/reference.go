@@ -16,8 +16,9 @@ func tax(name string, percent int, sale, purchase bool) object {
 		"Components": []object{{"ID": "B1151EEA-3364-4534-88E6-DF2C6B59A6D8", "Name": "Tax", "Percent": fmt.Sprintf("%d.0000000000", percent), "AccountCode": "820", "ComponentOrder": "1"}}}
 }
 
-func account(code, name, class string) object {
-	return object{"Code": code, "Name": name, "Class": class, "Status": "ACTIVE"}
+func account(code, name, class, typ string) object {
+	return object{"Code": code, "Name": name, "Class": class, "Type": typ, "Status": "ACTIVE", "Description": "", "DisplayName": code + ": " + name, "OldCode": nil,
+		"SystemAccount": nil, "ForPayments": typ == "BANK", "BankAccountId": nil, "BankAccountNumber": nil}
 }
 
 // bookList is what a new Australian account has.
@@ -28,8 +29,8 @@ var bookList = []book{
 		tax("GST Free Capital", 0, false, true), tax("GST on Imports", 0, false, true), tax("WET", 29, true, false),
 	}},
 	{"ref/account", "AccountsList", []object{
-		account("200", "Sales", "REVENUE"), account("260", "Other revenue", "REVENUE"), account("310", "Cost of goods sold", "EXPENSE"),
-		account("403", "Stock adjustments", "EXPENSE"), account("610", "Accounts receivable", "ASSET"), account("630", "Inventory", "ASSET"), account("090", "Bank", "ASSET"),
+		account("200", "Sales", "REVENUE", "REVENUE"), account("260", "Other revenue", "REVENUE", "REVENUE"), account("310", "Cost of goods sold", "EXPENSE", "DIRECTCOSTS"),
+		account("403", "Stock adjustments", "EXPENSE", "EXPENSE"), account("610", "Accounts receivable", "ASSET", "CURRENT"), account("630", "Inventory", "ASSET", "INVENTORY"), account("090", "Bank", "ASSET", "BANK"),
 	}},
 	{"ref/paymentterm", "PaymentTermList", []object{
 		{"Name": "30 days", "Duration": 30, "Method": "number of days", "IsActive": true, "IsDefault": true},
@@ -39,8 +40,10 @@ var bookList = []book{
 	{"ref/category", "CategoryList", []object{{"Name": "Other"}, {"Name": "Plumbing"}}},
 	{"ref/brand", "BrandList", []object{{"Name": "Rheem"}, {"Name": "Dulux"}}},
 	{"ref/unit", "UnitList", []object{{"Name": "Item"}, {"Name": "Box"}, {"Name": "Metre"}}},
-	{"ref/pricetier", "PriceTiers", []object{{"Name": "Tier 1"}, {"Name": "Tier 2"}}},
+	{tierPath, "PriceTiers", []object{{"Code": 1, "Name": "Tier 1"}, {"Code": 2, "Name": "Tier 2"}}},
 }
+
+const tierPath = "ref/pricetier"
 
 var currencies = map[string]bool{"AUD": true, "NZD": true, "USD": true}
 
@@ -64,11 +67,24 @@ func (s *Sim) getBook(b book) handler {
 		var list []object
 		for _, o := range s.books[b.path].sorted("Name") {
 			if starts(o["Name"], r.query["name"]) && starts(o["Code"], r.query["code"]) {
-				list = append(list, o)
+				list = append(list, shownEntry(b, o))
 			}
+		}
+		if b.path == tierPath { // a short list that has no pages
+			return object{b.list: list}, nil
 		}
 		return page(r, b.list, list)
 	}
+}
+
+// shownEntry is an entry as the API shows it: those that are known by a code have no id.
+func shownEntry(b book, o object) object {
+	if b.path != "ref/account" && b.path != tierPath {
+		return o
+	}
+	c := copyOf(o)
+	delete(c, "ID")
+	return c
 }
 
 // entry finds an entry by its exact name (of an account by its code); nil if there is none.
@@ -98,7 +114,7 @@ func (s *Sim) named(o object, members ...[3]string) *refused {
 func (s *Sim) me(*request) (any, *refused) {
 	return object{"Company": "Hartley Plumbing Supplies Pty Ltd", "Currency": "AUD", "TimeZone": "AUS Eastern Standard Time", "LockDate": "2024-06-30T00:00:00",
 		"DefaultWeightUnits": "kg", "DefaultDimensionsUnits": "cm", "TaxCalculationMethod": "Line", "DefaultSaleTaxRuleName": "GST on Income",
-		"DefaultSaleTaxRuleId": s.entry("ref/tax", "Name", "GST on Income")["ID"], "DiscountRule": nil, "AutomaticallyApplyDiscounts": false, "ApplyCustomerDiscountsAfterOtherDiscounts": false,
+		"DefaultSaleTaxRuleId": s.entry("ref/tax", "Name", "GST on Income")["ID"], "DiscountRule": "", "AutomaticallyApplyDiscounts": false, "ApplyCustomerDiscountsAfterOtherDiscounts": false,
 		"OpeningBalanceDate": "2020-07-01T00:00:00", "MaximumDecimalPlacesInQuantity": "N4", "RoundingTable": []object{}}, nil
 }
 

@@ -2,6 +2,7 @@ package cin7coresim
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -88,6 +89,7 @@ func (s *Sim) getSaleList(r *request) (any, *refused) {
 				row[k] = o[k]
 			}
 			row["CreditNoteNumber"], row["CreditNoteStatus"] = nil, notAvailable
+			row["InvoiceNumber"], row["InvoiceDate"], row["InvoiceDueDate"], row["InvoiceAmount"], row["PaidAmount"] = nil, nil, nil, 0, 0
 			for _, inv := range entries(o["Invoices"]) {
 				row["InvoiceNumber"], row["InvoiceDate"], row["InvoiceDueDate"], row["InvoiceAmount"], row["PaidAmount"] = inv["InvoiceNumber"], inv["InvoiceDate"], inv["InvoiceDueDate"], inv["Total"], inv["Paid"]
 			}
@@ -242,8 +244,8 @@ func (s *Sim) buyer(given object) object {
 func (s *Sim) newSale(c object) object {
 	o := object{"Type": "Simple Sale", "BaseCurrency": "AUD", "CurrencyRate": 1, "COGSAmount": 0, "Contact": nil, "Phone": nil, "Email": nil, "DefaultAccount": c["RevenueAccount"],
 		"TaxRule": c["TaxRule"], "TaxCalculation": "Exclusive", "Terms": c["PaymentTerm"], "PriceTier": c["PriceTier"], "Location": "Main Warehouse", "CustomerReference": "",
-		"SaleOrderDate": s.Now().Format("2006-01-02") + "T00:00:00", "ShipBy": nil, "SkipQuote": false, "ExternalID": nil, "SourceChannel": nil, "Note": "", "ShippingNotes": "",
-		"SalesRepresentative": c["SalesRepresentative"], "Carrier": c["Carrier"], "ServiceOnly": false, "CombinedTrackingNumbers": "", "AdditionalAttributes": object{},
+		"SaleOrderDate": s.Now().Format("2006-01-02") + "T00:00:00", "ShipBy": "", "SkipQuote": false, "ExternalID": "", "SourceChannel": "", "Note": "", "ShippingNotes": "",
+		"SalesRepresentative": c["SalesRepresentative"], "Carrier": c["Carrier"], "ServiceOnly": false, "CombinedTrackingNumbers": "", "AdditionalAttributes": blankAttributes(),
 		"Attachments": []any{}, "InventoryMovements": []any{}, "Transactions": []any{}, "ManualJournals": object{"Lines": []any{}, "Status": notAvailable},
 		"Quote": document(object{"Prepayments": []any{}}), "Order": document(object{"SaleOrderNumber": ""}), "Fulfilments": []any{}, "Invoices": []any{}, "CreditNotes": []any{}}
 	for _, x := range entries(c["Contacts"]) {
@@ -255,6 +257,14 @@ func (s *Sim) newSale(c object) object {
 		if k := text(a["Type"]) + "Address"; (k == "BillingAddress" || k == "ShippingAddress") && a["DefaultForType"] == true {
 			o[k] = copyOf(a)
 		}
+	}
+	return o
+}
+
+func blankAttributes() object {
+	o := object{}
+	for i := range 10 {
+		o[fmt.Sprintf("AdditionalAttribute%d", i+1)] = ""
 	}
 	return o
 }

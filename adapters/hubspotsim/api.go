@@ -37,6 +37,7 @@ func (s *Sim) routes() *http.ServeMux {
 		mux.HandleFunc("GET "+base+"/refresh-tokens/{token}", s.refreshInfo)
 		mux.HandleFunc("DELETE "+base+"/refresh-tokens/{token}", s.refreshInfo)
 		mux.HandleFunc("POST "+base+"/token/revoke", s.revokeToken)
+		mux.HandleFunc("POST "+base+"/token/introspect", s.introspect)
 	}
 	// on registers an endpoint under the old paths and under the dated ones.
 	on := func(method, area, old, rest, scope string, e endpoint) {
@@ -56,6 +57,7 @@ func (s *Sim) routes() *http.ServeMux {
 	object("DELETE", "/{id}", "write", s.deleteOne)
 	object("POST", "/search", "read", s.searchObjects)
 	object("POST", "/merge", "write", s.mergeTwo)
+	object("POST", "/gdpr-delete", "write", s.purge)
 	object("POST", "/batch/read", "read", s.batchRead)
 	object("POST", "/batch/create", "write", s.batchCreate)
 	object("POST", "/batch/update", "write", s.batchUpdate)
@@ -68,6 +70,8 @@ func (s *Sim) routes() *http.ServeMux {
 	property("GET", "", "read", s.listProperties)
 	property("POST", "", "write", s.createProperty)
 	property("POST", "/batch/create", "write", s.createProperties)
+	property("POST", "/batch/read", "read", s.readProperties)
+	property("POST", "/batch/archive", "write", s.archiveProperties)
 	property("GET", "/{name}", "read", s.getProperty)
 	property("PATCH", "/{name}", "write", s.patchProperty)
 	property("DELETE", "/{name}", "write", s.deleteProperty)
@@ -96,7 +100,7 @@ func (s *Sim) routes() *http.ServeMux {
 	mux.HandleFunc("GET /crm/v4/objects/{type}/{id}/associations/{to}", s.guard(read, s.linksOf))
 	mux.HandleFunc("PUT /crm/v4/objects/{type}/{id}/associations/{to}/{toId}", s.guard(write, s.linkPut))
 	mux.HandleFunc("DELETE /crm/v4/objects/{type}/{id}/associations/{to}/{toId}", s.guard(write, s.linkDelete))
-	mux.HandleFunc("PUT /crm/v4/objects/{type}/{id}/associations/default/{to}/{toId}", s.guard(write, s.linkPut))
+	mux.HandleFunc("PUT /crm/v4/objects/{type}/{id}/associations/default/{to}/{toId}", s.guard(write, s.linkPutDefault))
 	for _, dated := range []string{"2026-03", "2026-09"} {
 		mux.HandleFunc("GET /crm/objects/"+dated+"/{type}/{id}/associations/{to}", s.guard(read, s.linksOf))
 		mux.HandleFunc("PUT /crm/objects/"+dated+"/{type}/{id}/associations/{to}/{toId}", s.guard(write, s.linkPut))
@@ -333,6 +337,32 @@ func (s *Sim) deleteOne(r *http.Request, typ string) (int, any, *apiError) {
 		s.archive(o, s.api())
 		s.wroteOne(r, true)
 	}
+	return http.StatusNoContent, nil, nil
+}
+
+// purge erases a contact for good: its e-mail address cannot be used again, and it cannot be restored.
+func (s *Sim) purge(r *http.Request, typ string) (int, any, *apiError) {
+	in, e := decode[struct{ ObjectID, IDProperty string }](r)
+	if e != nil {
+		return 0, nil, e
+	}
+	o, e := s.findBy(typ, in.IDProperty, in.ObjectID)
+	switch {
+	case e != nil:
+		return 0, nil, e
+	case typ != "contacts":
+		return 0, nil, invalid("only contacts are deleted for privacy")
+	case o == nil || o.archived:
+		return 0, nil, notFound(typ)
+	}
+	w, email := s.api(), o.props["email"]
+	s.event(o, "privacyDeletion", w, eventDetail{})
+	s.archive(o, w)
+	delete(s.objects[typ], o.id)
+	if email != "" {
+		s.purged[email] = true
+	}
+	s.wroteOne(r, true)
 	return http.StatusNoContent, nil, nil
 }
 

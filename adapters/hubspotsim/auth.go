@@ -216,6 +216,27 @@ func (s *Sim) tokenInfo(w http.ResponseWriter, r *http.Request) {
 		"scopes": s.opts.Scopes, "hub_id": s.app.portal, "app_id": s.app.id, "user_id": 9_000_001, "expires_in": int(until.Sub(s.Now()) / time.Second)})
 }
 
+// introspect describes the token of a form, as the dated endpoints do; one that is not good is not active.
+func (s *Sim) introspect(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseForm() // an empty form names no app
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.PostForm.Get("client_id") != s.app.clientID || r.PostForm.Get("client_secret") != s.app.clientSecret {
+		s.writeError(w, &apiError{http: http.StatusBadRequest, Category: "INVALID_AUTHENTICATION", Message: "missing or unknown client id or secret"})
+		return
+	}
+	token, answer := r.PostForm.Get("token"), map[string]any{"active": false}
+	until, access := s.app.access[token]
+	if refresh := s.app.refresh[token]; refresh || access && s.Now().Before(until) {
+		answer = map[string]any{"active": true, "token": token, "token_use": "refresh_token", "token_type": "bearer", "scopes": s.opts.Scopes, "hub_id": s.app.portal,
+			"app_id": s.app.id, "client_id": s.app.clientID, "user_id": 9_000_001}
+		if !refresh {
+			answer["token_use"], answer["expires_in"] = "access_token", int(until.Sub(s.Now())/time.Second)
+		}
+	}
+	sim.WriteJSON(w, http.StatusOK, answer)
+}
+
 func (s *Sim) refreshInfo(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,6 +14,7 @@
 //   - Writing the values an object already has moves no stamp and sends no webhook.
 //   - A line item is a copy of its product: what is not written is taken from the product when the line is made, and never
 //     again. Lines and associations do not move the parent's stamp; a parent that is deleted takes its lines with it.
+//   - A contact deleted for privacy is gone at once, and its e-mail address is refused from then on.
 //   - An invoice is made as a draft. Once it is open its own properties are read-only, and only a payment makes it paid.
 package hubspotsim
 
@@ -74,6 +75,7 @@ type Sim struct {
 	nextInvoice int
 	objects     map[string]map[string]*object   // by type and id
 	merged      map[string]map[string]string    // by type: the id of a merged object to its survivor's
+	purged      map[string]bool                 // e-mail addresses of contacts that were deleted for privacy
 	unique      map[string]map[string]string    // by type + "." + property: value to id
 	props       map[string]map[string]*property // by type and name
 	groups      map[string][]group
@@ -121,6 +123,7 @@ func (s *Sim) Reset() {
 	defer s.mu.Unlock()
 	s.nextID, s.nextEv, s.nextInvoice = 21_400_000_000, 3_816_279_340, 0
 	s.objects, s.merged = map[string]map[string]*object{}, map[string]map[string]string{}
+	s.purged = map[string]bool{}
 	s.unique, s.links = map[string]map[string]string{}, map[linkKey]map[string]link{}
 	if s.props == nil {
 		s.props, s.groups = builtinProperties(s.Now()), builtinGroups()

@@ -293,18 +293,23 @@ func (s *Sim) linkMany(r *http.Request, typ string, status int) (int, any, *apiE
 		} else {
 			same++
 		}
-		if status == http.StatusOK { // the default association is told from both sides
-			there, _ := plainType(typ, to)
-			back, _ := plainType(to, typ)
-			b.results = append(b.results,
-				map[string]any{"from": map[string]string{"id": o.id}, "to": map[string]string{"id": p.id}, "associationSpec": linkType{"HUBSPOT_DEFINED", there}},
-				map[string]any{"from": map[string]string{"id": p.id}, "to": map[string]string{"id": o.id}, "associationSpec": linkType{"HUBSPOT_DEFINED", back}})
+		if status == http.StatusOK {
+			b.results = append(b.results, bothWays(o, p)...)
 			continue
 		}
 		b.results = append(b.results, s.pair(o, p))
 	}
 	s.Wrote(r, 0, made, same)
 	return b.answer(s.Now(), status)
+}
+
+// bothWays tells a default association from both sides.
+func bothWays(o, p *object) []any {
+	side := func(from, to *object) any {
+		plain, _ := plainType(from.typ, to.typ)
+		return map[string]any{"from": map[string]string{"id": from.id}, "to": map[string]string{"id": to.id}, "associationSpec": linkType{"HUBSPOT_DEFINED", plain}}
+	}
+	return []any{side(o, p), side(p, o)}
 }
 
 func (s *Sim) pair(o, p *object) map[string]any {
@@ -378,6 +383,18 @@ func (s *Sim) linkPut(r *http.Request, typ string) (int, any, *apiError) {
 	}
 	s.wroteOne(r, s.connect(o, p, types, s.api()))
 	return http.StatusCreated, s.pair(o, p), nil
+}
+
+// linkPutDefault makes the default association. It takes no body and answers as a batch does.
+func (s *Sim) linkPutDefault(r *http.Request, typ string) (int, any, *apiError) {
+	o, p := s.ref(typ, ref{r.PathValue("id")}), s.ref(r.PathValue("to"), ref{r.PathValue("toId")})
+	if o == nil || p == nil {
+		return 0, nil, notFound(typ)
+	}
+	s.wroteOne(r, s.connect(o, p, nil, s.api()))
+	b := newBatch(s.Now())
+	b.results = bothWays(o, p)
+	return b.answer(s.Now(), http.StatusOK)
 }
 
 func (s *Sim) linkDelete(r *http.Request, typ string) (int, any, *apiError) {

@@ -13,6 +13,8 @@ type pipeline struct {
 	Order    int     `json:"displayOrder"`
 	Stages   []stage `json:"stages"`
 	Archived bool    `json:"archived"`
+	Created  setup   `json:"createdAt"`
+	Updated  setup   `json:"updatedAt"`
 }
 
 type stage struct {
@@ -21,7 +23,15 @@ type stage struct {
 	Order    int               `json:"displayOrder"`
 	Metadata map[string]string `json:"metadata"`
 	Archived bool              `json:"archived"`
+	Created  setup             `json:"createdAt"`
+	Updated  setup             `json:"updatedAt"`
 }
+
+// setup is when the portal's pipelines, stages and tax rates were made.
+type setup struct{}
+
+// MarshalText writes the same time for all of them.
+func (setup) MarshalText() ([]byte, error) { return []byte("2021-03-01T00:00:00.000Z"), nil }
 
 func dealStage(order int, id, label, probability string) stage {
 	closed := probability == "1.0" || probability == "0.0"
@@ -91,8 +101,8 @@ type taxRate struct {
 	Label      string  `json:"label"`
 	Percentage float64 `json:"percentageRate"`
 	Active     bool    `json:"active"`
-	CreatedAt  string  `json:"createdAt"`
-	UpdatedAt  string  `json:"updatedAt"`
+	CreatedAt  setup   `json:"createdAt"`
+	UpdatedAt  setup   `json:"updatedAt"`
 }
 
 // The portal's tax rates: GST, free of GST, and one that is neither.
@@ -104,7 +114,7 @@ const (
 
 func (s *Sim) listTaxRates(*http.Request, string) (int, any, *apiError) {
 	rate := func(id, name string, percentage float64) taxRate {
-		return taxRate{ID: id, Name: name, Label: name, Percentage: percentage, Active: true, CreatedAt: "2021-03-01T00:00:00.000Z", UpdatedAt: "2021-03-01T00:00:00.000Z"}
+		return taxRate{ID: id, Name: name, Label: name, Percentage: percentage, Active: true}
 	}
 	return http.StatusOK, map[string]any{"results": []taxRate{rate(RateGST, "GST", 10), rate(RateFree, "GST free", 0), rate(RateWine, "Wine equalisation", 29)}}, nil
 }

@@ -207,6 +207,10 @@ func (s *Sim) check(typ string, o *object, set map[string]string) (map[string]st
 		if name == "lifecyclestage" && o != nil && slices.Index(stages, v) < slices.Index(stages, o.props[name]) {
 			continue // forward only; ignored without a word
 		}
+		if typ == "contacts" && name == "email" && s.purged[strings.ToLower(v)] {
+			bad = append(bad, badValue{name, "EMAIL_PURGED", "the address is of a contact that was deleted for privacy"})
+			continue
+		}
 		if p.HasUniqueValue {
 			if other := s.unique[typ+"."+name][strings.ToLower(v)]; other != "" && (o == nil || other != o.id) {
 				if name == "email" && typ == "contacts" {
@@ -386,6 +390,42 @@ func (s *Sim) createProperties(r *http.Request, typ string) (int, any, *apiError
 	return b.answer(s.Now(), http.StatusCreated)
 }
 
+// names are the properties that a batch is about.
+type names struct {
+	Inputs []struct {
+		Name string `json:"name"`
+	} `json:"inputs"`
+}
+
+func (s *Sim) readProperties(r *http.Request, typ string) (int, any, *apiError) {
+	in, e := decode[names](r)
+	if e != nil {
+		return 0, nil, e
+	}
+	b := newBatch(s.Now())
+	for _, x := range in.Inputs {
+		if p := s.props[typ][x.Name]; p != nil {
+			b.results = append(b.results, p)
+		} else {
+			b.fail(&apiError{Category: "OBJECT_NOT_FOUND", Message: fmt.Sprintf("The property %q does not exist", x.Name)}, map[string][]string{"name": {x.Name}})
+		}
+	}
+	return b.answer(s.Now(), http.StatusOK)
+}
+
+func (s *Sim) archiveProperties(r *http.Request, typ string) (int, any, *apiError) {
+	in, e := decode[names](r)
+	if e != nil {
+		return 0, nil, e
+	}
+	for _, x := range in.Inputs {
+		if e := s.archiveProperty(typ, x.Name); e != nil {
+			return 0, nil, e
+		}
+	}
+	return http.StatusNoContent, nil, nil
+}
+
 func (s *Sim) patchProperty(r *http.Request, typ string) (int, any, *apiError) {
 	p := s.props[typ][r.PathValue("name")]
 	if p == nil || p.HubSpotDefined {
@@ -405,13 +445,19 @@ func (s *Sim) patchProperty(r *http.Request, typ string) (int, any, *apiError) {
 }
 
 func (s *Sim) deleteProperty(r *http.Request, typ string) (int, any, *apiError) {
-	name := r.PathValue("name")
+	if e := s.archiveProperty(typ, r.PathValue("name")); e != nil {
+		return 0, nil, e
+	}
+	return http.StatusNoContent, nil, nil
+}
+
+func (s *Sim) archiveProperty(typ, name string) *apiError {
 	if p := s.props[typ][name]; p == nil || p.HubSpotDefined {
-		return 0, nil, invalid("Property " + name + " cannot be archived")
+		return invalid("Property " + name + " cannot be archived")
 	}
 	delete(s.props[typ], name)
 	delete(s.unique, typ+"."+name)
-	return http.StatusNoContent, nil, nil
+	return nil
 }
 
 func (s *Sim) listGroups(_ *http.Request, typ string) (int, any, *apiError) {

@@ -65,7 +65,7 @@ func (s *Sim) getPreferences(*http.Request, []byte) answer {
 			"CategoryTracking": "Off", "TransactionsCannotBeChangedMustBeReversed": s.opts.MustReverse,
 			"LockPeriodPriorTo": s.file.lockedBefore.Format("2006-01-02T15:04:05"), "UseAlphaAccountIdentifier": false,
 		},
-		"Sales":      object{"Terms": s.terms()},
+		"Sales":      object{"Terms": s.salesTerms()},
 		"RowVersion": fmt.Sprint(s.version),
 	}}
 }
@@ -74,6 +74,13 @@ func (s *Sim) getPreferences(*http.Request, []byte) answer {
 func (s *Sim) terms() object {
 	return object{"PaymentIsDue": "InAGivenNumberOfDays", "BalanceDueDate": 30, "DiscountDate": 0, "DiscountForEarlyPayment": 0,
 		"MonthlyChargeForLatePayment": 0, "VolumeDiscount": 0}
+}
+
+// salesTerms are the file's terms as its preferences show them: a discount by volume is a customer's own.
+func (s *Sim) salesTerms() object {
+	t := s.terms()
+	delete(t, "VolumeDiscount")
+	return t
 }
 
 // taxCodes are the usual Australian ones. They are read only here.

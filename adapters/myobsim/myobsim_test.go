@@ -276,6 +276,10 @@ func TestShape(t *testing.T) {
 	if o := f.ok(200, "GET", customer+"/"+created["UID"].(string)+"?generateUris=false", nil); o["URI"] != nil || o["SellingDetails"].(object)["TaxCode"].(object)["URI"] != nil {
 		t.Errorf("addresses although none were wanted: %v", o)
 	}
+	prefs := f.ok(200, "GET", "/Company/Preferences", nil)
+	if terms := prefs["Sales"].(object)["Terms"].(object); terms["PaymentIsDue"] == nil || len(terms) != 5 {
+		t.Errorf("the SDK knows five of these terms: %v", terms)
+	}
 	resp, o := f.call("POST", customer, f.card("Terse Pty Ltd"))
 	if resp.StatusCode != 201 || o != nil || !strings.HasPrefix(resp.Header.Get("Location"), f.url) {
 		t.Errorf("without returnBody: %d, Location %s, %v", resp.StatusCode, resp.Header.Get("Location"), o)

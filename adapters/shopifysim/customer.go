@@ -235,8 +235,7 @@ func (s *Sim) customerNode(c *customer) *node {
 		return moneyNode(spent), nil
 	})
 	f["orders"] = lazy(func(a args) (any, *failure) { return s.findOrders(s.ordersOf(c.id), a), nil })
-	metafieldMembers(f, "CUSTOMER", c.metafields)
-	return &node{"Customer", f}
+	return metafieldMembers(&node{"Customer", f}, "CUSTOMER", c.metafields)
 }
 
 func displayName(c *customer) string {

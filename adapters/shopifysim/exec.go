@@ -275,6 +275,8 @@ func (x *exec) empty(t *ast.Type) any {
 		return "0.0"
 	case "DateTime":
 		return "1970-01-01T00:00:00Z"
+	case "URL":
+		return "https://" + domainName + "/"
 	default:
 		return ""
 	}

@@ -140,17 +140,19 @@ func (s *Sim) setMetafield(h holder, a args, path []string) (changed bool, p *pr
 	return true, nil
 }
 
-func (m *metafield) node(owner string) *node {
+// node shows a metafield. The object that has it is read when it is selected.
+func (m *metafield) node(owner string, of func() *node) *node {
 	return &node{"Metafield", fields{"id": gid("Metafield", m.id), "namespace": m.namespace, "key": m.key, "type": m.typ, "value": m.value,
 		"jsonValue": m.value, "createdAt": when(m.created), "updatedAt": when(m.updated), "ownerType": owner, "legacyResourceId": text(m.id),
-		"compareDigest": fingerprint([]byte(m.value))}}
+		"compareDigest": fingerprint([]byte(m.value)), "owner": later(of)}}
 }
 
-// metafieldMembers are the members that read an object's metafields.
-func metafieldMembers(f fields, owner string, ms metafields) {
+// metafieldMembers are the members of n that read its metafields.
+func metafieldMembers(n *node, owner string, ms metafields) *node {
+	f, of := n.f, func() *node { return n }
 	f["metafield"] = lazy(func(a args) (any, *failure) {
 		if m := ms.find(space(a.str("namespace")), a.str("key")); m != nil {
-			return m.node(owner), nil
+			return m.node(owner, of), nil
 		}
 		return nil, nil
 	})
@@ -161,16 +163,18 @@ func metafieldMembers(f fields, owner string, ms metafields) {
 			if ns := a.str("namespace"); ns != "" && space(ns) != m.namespace || len(a.strs("keys")) > 0 && !slices.Contains(a.strs("keys"), full) {
 				continue
 			}
-			c = append(c, item{id: m.id, make: func() *node { return m.node(owner) }})
+			c = append(c, item{id: m.id, make: func() *node { return m.node(owner, of) }})
 		}
 		sortConn(c)
 		return c, nil
 	})
+	return n
 }
 
 func (d *definition) node() *node {
 	return &node{"MetafieldDefinition", fields{"id": gid("MetafieldDefinition", d.id), "namespace": d.namespace, "key": d.key, "name": d.name,
-		"ownerType": d.owner, "type": &node{"MetafieldDefinitionType", fields{"name": d.typ, "category": "TEXT"}}}}
+		"ownerType": d.owner, "type": &node{"MetafieldDefinitionType", fields{"name": d.typ, "category": "TEXT"}},
+		"capabilities": &node{"MetafieldCapabilities", fields{"uniqueValues": &node{"MetafieldCapabilityUniqueValues", fields{"enabled": d.unique, "eligible": true}}}}}}
 }
 
 func listDefinitions(x *exec, a args) (any, *failure) {
@@ -236,7 +240,7 @@ func setMetafields(x *exec, a args) (any, *failure) {
 			done()
 			x.updated++
 		}
-		written = append(written, h.list.find(space(m.str("namespace")), m.str("key")).node(h.owner))
+		written = append(written, h.list.find(space(m.str("namespace")), m.str("key")).node(h.owner, func() *node { return s.node(m.str("ownerId")) }))
 	}
 	return payload("MetafieldsSet", ps, fields{"metafields": written}), nil
 }

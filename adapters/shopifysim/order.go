@@ -354,8 +354,7 @@ func (s *Sim) orderNode(o *order) *node {
 		}
 		return all, nil
 	})
-	metafieldMembers(f, "ORDER", o.metafields)
-	return &node{"Order", f}
+	return metafieldMembers(&node{"Order", f}, "ORDER", o.metafields)
 }
 
 func (o *order) gateways() []string {

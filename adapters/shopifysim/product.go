@@ -219,8 +219,7 @@ func (s *Sim) productNode(p *product) *node {
 		}
 		return n, nil
 	})
-	metafieldMembers(f, "PRODUCT", p.metafields)
-	return &node{"Product", f}
+	return metafieldMembers(&node{"Product", f}, "PRODUCT", p.metafields)
 }
 
 // position is a sort key for the i-th of a list.
@@ -253,8 +252,7 @@ func (s *Sim) variantNode(v *variant) *node {
 		}
 	}
 	f["selectedOptions"] = opts
-	metafieldMembers(f, "PRODUCTVARIANT", v.metafields)
-	return &node{"ProductVariant", f}
+	return metafieldMembers(&node{"ProductVariant", f}, "PRODUCTVARIANT", v.metafields)
 }
 
 func (s *Sim) itemNode(v *variant) *node {

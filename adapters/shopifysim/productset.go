@@ -14,7 +14,12 @@ func setProduct(x *exec, a args) (any, *failure) {
 		}
 		f := fields{}
 		if p != nil && len(ps) == 0 {
-			f["product"] = later(func() *node { return s.productNode(s.products[p.id]) })
+			made := later(func() *node { return s.productNode(s.products[p.id]) })
+			f["product"] = made
+			if a["synchronous"] == false { // it is done at once all the same
+				f["product"] = nil
+				f["productSetOperation"] = &node{"ProductSetOperation", fields{"id": "gid://shopify/ProductSetOperation/" + text(p.id), "status": "COMPLETE", "product": made, "userErrors": []*node{}}}
+			}
 		}
 		return payload("ProductSet", ps, f), nil
 	}

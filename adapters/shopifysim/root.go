@@ -43,6 +43,10 @@ func (s *Sim) node(id string) *node {
 		return s.refundNode(s.refunds[idOf(typ, id)])
 	case "OrderTransaction":
 		return s.paymentNode(s.payments[idOf(typ, id)])
+	case "WebhookSubscription":
+		if h := s.hook(id); h != nil {
+			return h.node()
+		}
 	case "BulkOperation":
 		return s.bulkNode(s.bulks[idOf(typ, id)])
 	}
@@ -64,7 +68,7 @@ func count(list resolver) resolver {
 func rootQueries() map[string]resolver {
 	return map[string]resolver{
 		"node": byID(""), "customer": byID("Customer"), "product": byID("Product"), "productVariant": byID("ProductVariant"), "inventoryItem": byID("InventoryItem"),
-		"inventoryLevel": byID("InventoryLevel"), "order": byID("Order"), "refund": byID("Refund"), "bulkOperation": byID("BulkOperation"),
+		"inventoryLevel": byID("InventoryLevel"), "webhookSubscription": byID("WebhookSubscription"), "order": byID("Order"), "refund": byID("Refund"), "bulkOperation": byID("BulkOperation"),
 		"nodes": func(x *exec, a args) (any, *failure) {
 			all := []*node{}
 			for _, id := range a.strs("ids") {
@@ -131,12 +135,13 @@ func rootMutations() map[string]resolver {
 		"inventorySetQuantities": setQuantities, "inventoryAdjustQuantities": adjustQuantities, "inventoryActivate": activate,
 		"orderUpdate": updateOrder, "orderCancel": cancelOrder, "orderClose": closeOrder(false), "orderOpen": closeOrder(true), "orderMarkAsPaid": markPaid,
 		"refundCreate": createRefund, "metafieldsSet": setMetafields, "metafieldsDelete": deleteMetafields, "metafieldDefinitionCreate": createDefinition, "tagsAdd": changeTags(true), "tagsRemove": changeTags(false),
-		"webhookSubscriptionCreate": createHook, "webhookSubscriptionDelete": deleteHook, "bulkOperationRunQuery": runBulk, "bulkOperationCancel": cancelBulk,
+		"webhookSubscriptionCreate": createHook, "webhookSubscriptionUpdate": updateHook, "webhookSubscriptionDelete": deleteHook, "bulkOperationRunQuery": runBulk, "bulkOperationCancel": cancelBulk,
 	}
 }
 
 func (s *Sim) shopNode() *node {
-	return &node{"Shop", fields{"id": gid("Shop", 690933842), "name": shopName, "email": "owner@hartley.example", "myshopifyDomain": domainName, "currencyCode": currency,
+	return &node{"Shop", fields{"id": gid("Shop", 690933842), "name": shopName, "email": "owner@hartley.example", "contactEmail": "owner@hartley.example", "url": "https://" + domainName,
+		"primaryDomain": &node{"Domain", fields{"id": gid("Domain", 690933842), "host": domainName, "url": "https://" + domainName, "sslEnabled": true}}, "myshopifyDomain": domainName, "currencyCode": currency,
 		"ianaTimezone": "Australia/Melbourne", "timezoneAbbreviation": "AEST", "timezoneOffset": "+1000", "timezoneOffsetMinutes": 600, "taxesIncluded": !s.opts.TaxesExcluded,
 		"taxShipping": true, "weightUnit": "KILOGRAMS", "unitSystem": "METRIC_SYSTEM", "plan": &node{"ShopPlan", fields{"displayName": "Basic", "publicDisplayName": "Basic", "shopifyPlus": false, "partnerDevelopment": false}}}}
 }

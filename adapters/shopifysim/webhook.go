@@ -135,6 +135,40 @@ func createHook(x *exec, a args) (any, *failure) {
 	return payload("WebhookSubscriptionCreate", nil, fields{"webhookSubscription": h.node()}), nil
 }
 
+func (s *Sim) hook(id string) *subscription {
+	i := slices.IndexFunc(s.hooks, func(h *subscription) bool { return gid("WebhookSubscription", h.id) == id })
+	if i < 0 {
+		return nil
+	}
+	return s.hooks[i]
+}
+
+// updateHook moves a subscription to another receiver.
+func updateHook(x *exec, a args) (any, *failure) {
+	s, in := x.s, a.obj("webhookSubscription")
+	h, uri := s.hook(a.str("id")), in.str("uri")
+	if uri == "" {
+		uri = in.str("callbackUrl")
+	}
+	bad := func(field, message string) (any, *failure) {
+		return payload("WebhookSubscriptionUpdate", []problem{{[]string{field}, message, ""}}, fields{}), nil
+	}
+	switch {
+	case h == nil:
+		return bad("id", "Webhook subscription does not exist")
+	case uri == "" || uri == h.uri:
+	case !strings.HasPrefix(uri, "http://") && !strings.HasPrefix(uri, "https://"):
+		return bad("webhookSubscription", "Address is invalid")
+	default:
+		if err := s.SetWebhook(context.Background(), uri); err != nil {
+			return bad("webhookSubscription", err.Error())
+		}
+		h.uri = uri
+		h.touch(s.Now())
+	}
+	return payload("WebhookSubscriptionUpdate", nil, fields{"webhookSubscription": h.node()}), nil
+}
+
 func deleteHook(x *exec, a args) (any, *failure) {
 	n := len(x.s.hooks)
 	x.s.hooks = slices.DeleteFunc(x.s.hooks, func(h *subscription) bool { return gid("WebhookSubscription", h.id) == a.str("id") })

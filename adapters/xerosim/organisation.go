@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// organisation is what GET Organisation answers, for an Australian company.
+// organisation is what GET Organisation answers, for an Australian company. Its id is the tenant's: xero-node finds the organisation
+// of a connection by that.
 type organisation struct {
 	OrganisationID         string
 	Name                   string
@@ -38,12 +39,12 @@ type organisation struct {
 	PaymentTerms           struct{}
 }
 
-func (s *Sim) newOrganisation() organisation {
+func (s *Sim) newOrganisation(tenant string) organisation {
 	now := s.Now()
 	lock := msTime{time.Date(now.Year()-1, time.June, 30, 0, 0, 0, 0, time.UTC)}
 	none := []any{}
 	return organisation{
-		OrganisationID: s.UUID(), Name: "Banksia Trade Supplies", LegalName: "Banksia Trade Supplies Pty Ltd", PaysTax: true, Version: "AU",
+		OrganisationID: tenant, Name: "Banksia Trade Supplies", LegalName: "Banksia Trade Supplies Pty Ltd", PaysTax: true, Version: "AU",
 		OrganisationType: "COMPANY", OrganisationEntityType: "COMPANY", BaseCurrency: "AUD", CountryCode: "AU", OrganisationStatus: "ACTIVE",
 		RegistrationNumber: "53004085616", FinancialYearEndDay: 30, FinancialYearEndMonth: 6, SalesTaxBasis: "ACCRUALS", SalesTaxPeriod: "QUARTERLY1",
 		DefaultSalesTax: "Tax Exclusive", DefaultPurchasesTax: "Tax Exclusive", PeriodLockDate: &lock, EndOfYearLockDate: &lock,

@@ -39,6 +39,7 @@ func (o *overpayment) remaining() amount {
 
 func (s *Sim) overpaymentRoutes(mux *http.ServeMux, base string) {
 	mux.HandleFunc("GET "+base+"/BankTransactions", s.api(s.listBankTransactions))
+	mux.HandleFunc("GET "+base+"/BankTransactions/{id}", s.api(s.getBankTransaction))
 	mux.HandleFunc("PUT "+base+"/BankTransactions", s.api(s.writeBankTransactions))
 	mux.HandleFunc("POST "+base+"/BankTransactions/{id}", s.api(s.writeBankTransactions))
 	mux.HandleFunc("GET "+base+"/Overpayments", s.api(s.listOverpayments))
@@ -216,6 +217,16 @@ func (s *Sim) listOver(r *http.Request, name, id string, show func(*overpayment)
 		shown[i] = show(o)
 	}
 	return s.envelope(name, shown, page)
+}
+
+func (s *Sim) getBankTransaction(r *http.Request, _ []byte) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.byBank(r.PathValue("id"))
+	if o == nil {
+		return answer{status: http.StatusNotFound, text: missing}
+	}
+	return s.envelope("BankTransactions", []any{s.showBankTransaction(o)}, nil)
 }
 
 func (s *Sim) getOverpayment(r *http.Request, _ []byte) answer {

@@ -143,13 +143,13 @@ func (s *Sim) ServeVendor(w http.ResponseWriter, r *http.Request) { s.mux.ServeH
 // Reset empties the account and makes every credential good again; counters, faults and clock are Server.Reset's.
 func (s *Sim) Reset() {
 	a := s.newApp() // drawn in any case, so that what follows a reset is what follows a start
-	o := s.newOrganisation()
 	s.limits.reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.app.id == "" {
 		s.app = a
 	}
+	o := s.newOrganisation(s.app.tenant)
 	s.app.restore()
 	s.org = o
 	s.rates, s.accounts = newRates(s.opts.FullRates), newAccounts(o.CreatedDateUTC.Time)

@@ -77,7 +77,10 @@ func Sim(ctx context.Context, out io.Writer, vendor, addr, webhook string, seed 
 // connection is what `datum system connect` takes for a simulator.
 func connection(s Simulator, url string) map[string]string {
 	c := s.Credentials()
-	v := map[string]string{"baseUrl": url, "tokenUrl": url + c["tokenPath"]}
+	v := map[string]string{"baseUrl": url}
+	if c["tokenPath"] != "" {
+		v["tokenUrl"] = url + c["tokenPath"]
+	}
 	for _, k := range []string{"clientId", "clientSecret", "accessToken", "refreshToken", "webhookKey", "tenantId", "portalId", "businessId", "accountId", "shop", "companyFileUser", "companyFilePassword"} {
 		if c[k] != "" {
 			v[k] = c[k]

@@ -19,7 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/formatter"
 )
 
-var roots = strings.Fields(`node nodes shop job publicApiVersions currentAppInstallation metafieldDefinitions webhookSubscriptions
+var roots = strings.Fields(`node nodes shop job webhookSubscription webhookSubscriptionUpdate publicApiVersions currentAppInstallation metafieldDefinitions webhookSubscriptions
 customer customers customersCount customerByIdentifier product products productsCount productByIdentifier
 productVariant productVariants productVariantsCount productVariantByIdentifier inventoryItem inventoryItems inventoryLevel location locations
 order orders ordersCount orderByIdentifier refund bulkOperation bulkOperations currentBulkOperation
@@ -39,7 +39,8 @@ MoneyBag MoneyV2 Order OrderConnection OrderEdge LineItem LineItemConnection Lin
 ShippingLineEdge DiscountAllocation CashRoundingAdjustment Attribute OrderTransaction OrderTransactionConnection OrderTransactionEdge Refund
 RefundLineItem RefundLineItemConnection RefundLineItemEdge RefundShippingLine RefundShippingLineConnection RefundShippingLineEdge
 OrderAdjustment OrderAdjustmentConnection OrderAdjustmentEdge OrderCancellation BulkOperation BulkOperationConnection BulkOperationEdge
-InventoryAdjustmentGroup InventoryChange UserError`)
+InventoryAdjustmentGroup InventoryChange UserError MetafieldCapabilities MetafieldCapabilityUniqueValues MetafieldDefinitionValidation
+ProductSetOperation Domain`)
 
 var inputs = strings.Fields(`CustomerSetInput CustomerSetIdentifiers CustomerInput CustomerDeleteInput CustomerIdentifierInput
 MailingAddressInput UniqueMetafieldValueInput MetafieldInput MetafieldsSetInput MetafieldIdentifierInput MetafieldDefinitionInput MetafieldCapabilityCreateInput
