@@ -22,8 +22,9 @@ type Surroundings struct {
 }
 
 // Check compares a parsed policy with its surroundings: every kind, field and stage it names exists in the GraphQL schema, every
-// field that apps can write has an owner, every adapter exists, and every owner has the field it owns, at every stage; a
-// stage whose field's owner cannot hold it would never be reached. The error is Invalid and wraps Problems.
+// field that apps can write has an owner, every adapter exists, and every owner has the field it owns; a
+// stage whose field's owner cannot hold it would never be reached. At a stage, a field may belong to a system that has no place
+// for it if the rule names a fallback that has: then it stands still. The error is Invalid and wraps Problems.
 func Check(p *Policy, s Surroundings) error {
 	c := checker{policy: p, Surroundings: s}
 	for _, sys := range p.Systems {
@@ -104,7 +105,11 @@ func (c *checker) carried(ki domain.KindInfo, kp *KindPolicy) {
 			}
 			owner := kp.Rule(fi.Name, stage).Owner
 			adapter := c.policy.Adapter(owner)
-			if owner == "" || adapter == Native || c.Carries(adapter, ki.Kind, fi.Name) {
+			holds := func(system string) bool {
+				a := c.policy.Adapter(system)
+				return a == Native || c.Carries(a, ki.Kind, fi.Name)
+			}
+			if owner == "" || holds(owner) || stage != "" && slices.ContainsFunc(kp.Stages[stage][fi.Name].Fallback, holds) {
 				continue
 			}
 			line := c.policy.line(kind, fi.Name, stage)

@@ -259,6 +259,14 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
 		}
 	}
+	// What its owner at a stage has no place for stands still there, if somebody else is named who has.
+	p, err := ownership.Parse([]byte(strings.Replace(src, "notes: accounting", "notes: {owner: accounting, fallback: [crm]}", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ownership.Check(p, ownership.Surroundings{Carries: func(a string, _ domain.Kind, f domain.Field) bool { return a != "xero" || f != "notes" }}); err != nil {
+		t.Errorf("a field that stands still at a stage: %v", err)
+	}
 	if err := ownership.Check(&ownership.Policy{}, ownership.Surroundings{}); len(problemsOf(t, err)) != 1 {
 		t.Errorf("a policy without kinds: %v", err)
 	}
