@@ -102,7 +102,7 @@ func TestAlerts(t *testing.T) {
 		must(t, err)
 		must(t, e.Start(context.Background()))
 		t.Cleanup(func() {
-			stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			stop, cancel := context.WithTimeout(context.Background(), 10*patience*time.Second)
 			defer cancel()
 			_ = e.Stop(stop)
 		})

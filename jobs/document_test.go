@@ -63,7 +63,7 @@ func newBooks(t *testing.T, policy string) *books {
 	must(t, err)
 	must(t, b.engine.Start(b.ctx))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*patience*time.Second)
 		defer cancel()
 		must(t, b.engine.Stop(ctx))
 	})

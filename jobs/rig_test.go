@@ -169,7 +169,7 @@ func (r *rig) run() {
 		must(r.t, r.engine.Start(run))
 	}
 	r.t.Cleanup(func() {
-		stop, c := context.WithTimeout(context.Background(), 10*time.Second)
+		stop, c := context.WithTimeout(context.Background(), 10*patience*time.Second)
 		defer c()
 		r.web.Close()
 		if err := r.engine.Stop(stop); err != nil {
@@ -220,9 +220,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// patience is how many times longer a wait may take than on a machine that does nothing else: only a failure costs the time.
+const patience = 6
+
 // eventually waits until ok, and fails with what was seen last.
 func eventually(t testing.TB, within time.Duration, what string, ok func() (bool, any)) {
 	t.Helper()
+	within *= patience
 	end := time.Now().Add(within)
 	for {
 		good, seen := ok()
