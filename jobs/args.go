@@ -31,12 +31,10 @@ type IngestArgs struct {
 // Kind implements river.JobArgs.
 func (IngestArgs) Kind() string { return "ingest" }
 
-// ProjectArgs asks for a projection to be worked off, together with whatever else of its system and kind is due. Without
-// an entity it is only a wake-up.
+// ProjectArgs asks for the due projections of a system and kind to be worked off.
 type ProjectArgs struct {
-	System   string      `json:"system" river:"unique"`
-	Of       domain.Kind `json:"kind" river:"unique"`
-	EntityID string      `json:"entity,omitempty" river:"unique"`
+	System string      `json:"system" river:"unique"`
+	Of     domain.Kind `json:"kind" river:"unique"`
 }
 
 // Kind implements river.JobArgs.
@@ -107,17 +105,17 @@ func unique(queue string) *river.InsertOpts {
 // queue implements change.Queue.
 type queue struct{ *Engine }
 
+// Wake queues one job for each system and kind. They are not unique: one that runs may have looked for due rows before this
+// change is committed.
 func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
 	var params []river.InsertManyParams
 	for _, w := range wakes {
-		args := ProjectArgs{System: w.System, Of: w.Kind, EntityID: w.EntityID}
-		// An entity that was settled twice in the transaction wakes twice, and one statement cannot insert one unique job twice.
+		args := ProjectArgs{System: w.System, Of: w.Kind}
 		if !slices.ContainsFunc(params, func(p river.InsertManyParams) bool { return p.Args == args }) {
-			params = append(params, river.InsertManyParams{Args: args, InsertOpts: unique(outQueue(w.System))})
+			params = append(params, river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: outQueue(w.System), MaxAttempts: 1000}})
 		}
 	}
-	// Not the fast way: that fails where a job for the projection is there already.
-	_, err := q.client.InsertManyTx(ctx, tx, params)
+	_, err := q.client.InsertManyFastTx(ctx, tx, params)
 	return err
 }
 

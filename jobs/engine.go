@@ -65,6 +65,8 @@ type Engine struct {
 	exchanges *ExchangeWriter
 	inbox     *inbox
 	sender    *notify.Sender
+	passes    passes
+	turns     turns
 
 	mu      sync.Mutex
 	systems map[string]*connected
@@ -125,6 +127,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
 		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}, mappings: map[string][]adapters.Mapping{}, timers: map[river.JobArgs]time.Time{}}
+	e.passes.at, e.turns.at = map[ProjectArgs]*passing{}, map[string]*turn{}
 	e.inbox, e.sender = &inbox{Engine: e}, notify.New(cfg.Alerts)
 	for _, v := range cfg.Vendors {
 		e.vendors[v.Name] = v

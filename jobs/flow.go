@@ -33,9 +33,9 @@ func (w *flowWorker) Work(ctx context.Context, job *river.Job[FlowArgs]) error {
 	if pol.Flows.As == "" {
 		return nil
 	}
-	f := &flow{Engine: w.Engine, pol: pol}
 	id := job.Args.EntityID
 	if domain.KindOfID(id) == domain.KindStockLevel {
+		f := newFlow(w.Engine, pol)
 		e, err := f.entity(ctx, id)
 		if err != nil || e == nil {
 			return err
@@ -47,12 +47,23 @@ func (w *flowWorker) Work(ctx context.Context, job *river.Job[FlowArgs]) error {
 	if err != nil || id == "" {
 		return err
 	}
-	return store.Alone(ctx, w.pool, key, func() error {
-		e, err := f.entity(ctx, id) // as it is now
-		if err != nil || e == nil {
-			return err
-		}
-		return f.follow(ctx, e)
+	return w.turns.join(ctx, key, id, func(ctx context.Context, ids []string) error {
+		return store.Alone(ctx, w.pool, key, func() error {
+			f := newFlow(w.Engine, pol)
+			for _, id := range ids {
+				e, err := f.entity(ctx, id) // as it is now
+				if err != nil {
+					return err
+				}
+				if e == nil {
+					continue
+				}
+				if err := f.follow(ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 }
 
@@ -73,10 +84,17 @@ func (f *flow) follow(ctx context.Context, e *store.Entity) error {
 	}
 }
 
-// flow is one run under one policy.
+// flow is one run under one policy. It looks at each entity once, and again after it has changed it: what others change
+// meanwhile is the next run's.
 type flow struct {
 	*Engine
-	pol *ownership.Policy
+	pol      *ownership.Policy
+	seen     map[string]store.Entity
+	caseless map[string]bool // keys of cases of which none is open
+}
+
+func newFlow(e *Engine, pol *ownership.Policy) *flow {
+	return &flow{Engine: e, pol: pol, seen: map[string]store.Entity{}, caseless: map[string]bool{}}
 }
 
 func (f *flow) on(name ownership.Flow) bool { return f.pol.Flows.On[name] }
@@ -86,17 +104,31 @@ func (f *flow) entity(ctx context.Context, id string) (*store.Entity, error) {
 	if id == "" {
 		return nil, nil
 	}
-	es, err := store.Goldens(ctx, f.pool, []string{id})
-	if err != nil || len(es) == 0 {
-		return nil, err
+	e, ok := f.seen[id]
+	if !ok {
+		es, err := store.Goldens(ctx, f.pool, []string{id})
+		if err != nil || len(es) == 0 {
+			return nil, err
+		}
+		e = es[0]
+		f.seen[id] = e
 	}
-	if es[0].MergedInto == "" {
-		return &es[0], nil
+	if e.MergedInto == "" {
+		return &e, nil
 	}
-	if id, err = store.Survivor(ctx, f.pool, id); err != nil {
+	id, err := store.Survivor(ctx, f.pool, id)
+	if err != nil {
 		return nil, err
 	}
 	return f.entity(ctx, id)
+}
+
+// edit applies an edit for the flow.
+func (f *flow) edit(ctx context.Context, e change.Edit) (change.Result, error) {
+	res, err := f.applier.Edit(ctx, e)
+	delete(f.seen, res.EntityID)
+	delete(f.seen, e.EntityID)
+	return res, err
 }
 
 // made returns the document of the kind that was made from the origin, nil if there is none yet.
@@ -124,7 +156,7 @@ func (f *flow) make(ctx context.Context, flow ownership.Flow, from *store.Entity
 			delete(fields, x)
 		}
 	}
-	res, err := f.applier.Edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: kind, Fields: fields, Cause: f.cause(from, flow)})
+	res, err := f.edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: kind, Fields: fields, Cause: f.cause(from, flow)})
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +185,7 @@ func (f *flow) set(ctx context.Context, flow ownership.Flow, e *store.Entity, fi
 		return nil
 	}
 	for len(want) > 0 {
-		res, err := f.applier.Edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: e.Kind, EntityID: e.ID, Fields: want, Quiet: true, Cause: f.cause(e, flow)})
+		res, err := f.edit(ctx, change.Edit{System: f.pol.Flows.As, Kind: e.Kind, EntityID: e.ID, Fields: want, Quiet: true, Cause: f.cause(e, flow)})
 		if err != nil || len(res.Refused) == 0 {
 			return err
 		}
@@ -175,13 +207,19 @@ func (f *flow) stuckAt(ctx context.Context, flow ownership.Flow, e *store.Entity
 
 // ask opens a case about a document, once.
 func (f *flow) ask(ctx context.Context, e *store.Entity, key, title, message, next string) error {
+	delete(f.caseless, key)
 	return store.OpenCase(ctx, f.pool, store.Case{ID: domain.NewID("case"), Kind: store.CaseFlow, EntityKind: e.Kind, EntityID: e.ID, DedupeKey: key,
 		Title: title, Detail: store.CaseDetail{Message: message, Next: next}})
 }
 
 // settled closes the case of a key: what it was about is no longer so.
 func (f *flow) settled(ctx context.Context, key string) error {
-	return store.CloseCaseByKey(ctx, f.pool, key, "no longer so")
+	if f.caseless[key] {
+		return nil
+	}
+	err := store.CloseCaseByKey(ctx, f.pool, key, "no longer so")
+	f.caseless[key] = err == nil
+	return err
 }
 
 // copied are the fields that a document hands on to one made from it.
@@ -338,15 +376,27 @@ func (f *flow) invoice(ctx context.Context, inv *store.Entity) error {
 		return nil
 	}
 	total, paid, credited := domain.Amount(inv.Golden["total"]), domain.Amount(inv.Golden["amountPaid"]), domain.Amount(inv.Golden["amountCredited"])
+	covered := paid.Add(credited)
+	if covered.LessThan(total) && from.Kind == domain.KindOrder && !from.Golden["paymentStatus"].Empty() {
+		if inv.Golden["amountPaid"].Empty() {
+			return nil // accounting has not seen it yet, and the order knows better
+		}
+		// What has come in counts before accounting has booked it: the order is not unpaid for that moment.
+		allocated, err := store.AllocatedTo(ctx, f.pool, inv.ID)
+		if err != nil {
+			return err
+		}
+		covered = decimal.Max(covered, allocated)
+	}
 	status := "UNPAID"
-	switch covered := paid.Add(credited); {
+	switch {
 	case inv.Stage == "PAID" || total.IsPositive() && covered.GreaterThanOrEqual(total):
 		status = "PAID"
 	case covered.IsPositive():
 		status = "PARTIALLY_PAID"
 	}
 	fields := domain.Values{"paymentStatus": domain.TextValue(status)}
-	if from.Kind == domain.KindOrder && !inv.Golden["amountPaid"].Empty() {
+	if from.Kind == domain.KindOrder && !inv.Golden["amountPaid"].Empty() && (paid.IsPositive() || !from.Golden["amountPaid"].Empty()) {
 		fields["amountPaid"] = inv.Golden["amountPaid"]
 	}
 	return f.set(ctx, ownership.PaymentToStatus, from, fields)

@@ -167,6 +167,7 @@ func (f *flow) overpaid(ctx context.Context, p *store.Entity, of, invoice string
 	if of == "" {
 		return nil // no order's payment: whoever left it on the account knows
 	}
+	delete(f.caseless, overpaidKey(p))
 	return store.OpenCase(ctx, f.pool, store.Case{ID: domain.NewID("case"), Kind: store.CaseFlow, EntityKind: p.Kind, EntityID: p.ID, DedupeKey: overpaidKey(p), Field: "allocations",
 		Title: fmt.Sprintf("%s is overpaid by %s", of, left.StringFixed(2)),
 		Detail: store.CaseDetail{Message: fmt.Sprintf("%s was received, and %s of it is more than was open of invoice %s; it stands as credit on the customer's account",

@@ -37,8 +37,8 @@ type projectWorker struct {
 
 // Work writes whatever is due of one system and kind, in batches, until nothing is left. One job at a time (or a few, if
 // there are full batches for them) holds a writer slot; the others end, because the holder looks again, under the slots'
-// lock, before it gives its slot back.
-func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) error {
+// lock, before it gives its slot back. Those of the holder's own process do not even ask.
+func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) (err error) {
 	c, err := w.system(ctx, job.Args.System)
 	if err != nil {
 		return err
@@ -47,15 +47,26 @@ func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) e
 	if c.Writer == nil {
 		return nil
 	}
+	batch, slots := max(c.vendor.Batch, 1), 2
+	if batch == 1 {
+		slots = 4
+	}
+	of := ProjectArgs{System: c.Name, Of: kind}
+	if !w.passes.enter(of, batch) {
+		return nil
+	}
+	defer func() {
+		if w.passes.leave(of) {
+			wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			err = errors.Join(err, w.wakeProject(wctx, c.Name, kind, 0))
+		}
+	}()
 	if gate, err := store.GateOf(ctx, w.pool, c.Name, kind); err != nil || !gate.Writes() {
 		return err // the rows wait; whoever opens the gate wakes them
 	}
 	if ok, err := w.authorised(ctx, c.Name); err != nil || !ok {
 		return err // parked; the supervisor wakes them once the system is authorised again
-	}
-	batch, slots := max(c.vendor.Batch, 1), 2
-	if batch == 1 {
-		slots = 4
 	}
 	p := &pass{projectWorker: w, c: c, kind: kind, batch: batch, slots: slots, lease: uuid.New()}
 	took := false
@@ -136,6 +147,7 @@ func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 // end gives the slot back and completes the job, in one transaction. Unless forced it does so only if nothing is due.
 func (p *pass) end(ctx context.Context, job *river.Job[ProjectArgs], force bool, wake time.Duration) error {
 	released := false
+	p.passes.look(ProjectArgs{System: p.c.Name, Of: p.kind})
 	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
 		var err error
 		if released, err = store.ReleaseSlot(ctx, tx, p.c.Name, p.kind, p.slot, p.slots, p.batch, p.lease, force); err != nil || !released {
@@ -199,6 +211,8 @@ type item struct {
 	entity store.Entity
 	base   *store.Record
 	write  adapters.Write
+	// missing are entities that must be in the system first.
+	missing []string
 }
 
 // round claims a batch, settles what an earlier crash left open, and writes the rest. wait says how long the system wants
@@ -294,7 +308,7 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 	if err != nil {
 		return nil, err
 	}
-	var items []*item
+	var items, waiting []*item
 	for _, c := range claimed {
 		it := &item{Projection: c, entity: byID[c.EntityID], base: byExternal[c.ExternalID]}
 		it.write = adapters.Write{Kind: p.kind, CanonicalID: c.EntityID, ExternalID: c.ExternalID, Key: it.key()}
@@ -308,14 +322,15 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 		}
 		missing = slices.DeleteFunc(missing, func(r domain.Ref) bool { return p.c.carried(r.Kind) == nil || !replicated(pol, r.Kind, p.c.Name) })
 		if len(missing) > 0 && it.IntentKey == "" {
-			if err := p.wait(ctx, it, missing); err != nil {
-				return nil, err
+			for _, r := range missing {
+				it.missing = append(it.missing, r.ID)
 			}
+			waiting = append(waiting, it)
 			continue
 		}
 		items = append(items, it)
 	}
-	return items, nil
+	return items, p.wait(ctx, waiting)
 }
 
 func (it *item) op() string {

@@ -78,34 +78,47 @@ func replicated(pol *ownership.Policy, kind domain.Kind, system string) bool {
 	return kp.MayCreate(system) || kp.Replicate[system] != "" && kp.Replicate[system] != ownership.Never
 }
 
-// wait parks an item until what it refers to is in the system. What the system or the policy knows no such objects for is
-// written without.
-func (p *pass) wait(ctx context.Context, it *item, missing []domain.Ref) error {
-	ids := make([]string, len(missing))
-	for i, r := range missing {
-		ids[i] = r.ID
+// wait parks items until what they refer to is in the system. What the system or the policy knows no such objects for is written
+// without.
+func (p *pass) wait(ctx context.Context, items []*item) error {
+	if len(items) == 0 {
+		return nil
 	}
-	p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", ids)
-	rel := store.Release{EntityID: it.EntityID, System: it.System, Lease: p.lease, Status: store.Parked, ErrorCode: store.Waits, WaitsFor: ids,
-		Error: fmt.Sprintf("waits until %s is in %s", strings.Join(ids, ", "), it.System)}
+	var rels []store.Waiting
+	var ids []string
+	for _, it := range items {
+		w := store.Waiting{EntityID: it.EntityID, Why: fmt.Sprintf("waits until %s is in %s", strings.Join(it.missing, ", "), it.System), For: it.missing}
+		rels, ids = append(rels, w), append(ids, it.missing...)
+		p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", it.missing)
+	}
+	slices.Sort(ids)
 	var asked []string
 	err := store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
-		if _, err := rel.Apply(ctx, tx); err != nil {
+		if err := store.ParkWaiting(ctx, tx, p.c.Name, p.lease, rels); err != nil {
 			return err
 		}
 		var err error
-		if asked, err = store.Need(ctx, tx, p.c.Name, ids); err != nil {
+		if asked, err = store.Need(ctx, tx, p.c.Name, slices.Compact(ids)); err != nil {
 			return err
 		}
 		b := &pgx.Batch{}
-		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
+		for _, it := range items {
+			store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
+		}
 		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return err
 	}
 	for _, id := range asked {
-		if _, err := p.applier.Resettle(ctx, id, change.Cause{Actor: "datum", Source: change.FromProjection, CorrelationID: it.CorrelationID, Lane: it.Lane}); err != nil {
+		cause := change.Cause{Actor: "datum", Source: change.FromProjection, Lane: string(laneOf(items))}
+		for _, it := range items {
+			if slices.Contains(it.missing, id) {
+				cause.CorrelationID, cause.Lane = it.CorrelationID, it.Lane
+				break
+			}
+		}
+		if _, err := p.applier.Resettle(ctx, id, cause); err != nil {
 			return err
 		}
 	}

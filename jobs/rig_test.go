@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -70,6 +71,7 @@ type rigConfig struct {
 	url         string   // of a database with all migrations; a fresh one if empty
 	workerEnv   []string // of real processes, beside what they need
 	log         *slog.Logger
+	tracer      pgx.QueryTracer          // of every statement; may be nil
 	between     func(base string) string // puts something between Datum and the CRM, and returns its address
 	seed        func(r *rig)             // puts objects into the vendors before Datum looks
 	// hooks and bound are Config's Hooks and HookBound.
@@ -102,7 +104,7 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	}
 	r.accURL, err = r.xero.Listen("127.0.0.1:0")
 	must(t, err)
-	r.pool = poolOn(t, r.url)
+	r.pool = poolOn(t, r.url, rc.tracer)
 	r.sealer, err = vault.Parse(drillKey + base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	must(t, err)
 	r.hub = feed.NewHub(r.pool, r.logger(), 0)
@@ -180,11 +182,11 @@ func (r *rig) run() {
 	})
 }
 
-func poolOn(t testing.TB, url string) *pgxpool.Pool {
+func poolOn(t testing.TB, url string, tracer pgx.QueryTracer) *pgxpool.Pool {
 	t.Helper()
 	cfg, err := pgxpool.ParseConfig(url)
 	must(t, err)
-	cfg.MaxConns = pgtest.MaxConns
+	cfg.MaxConns, cfg.ConnConfig.Tracer = pgtest.MaxConns, tracer
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	must(t, err)
 	t.Cleanup(pool.Close)

@@ -88,6 +88,7 @@ func (f *flow) restock(ctx context.Context, c, o *store.Entity) error {
 
 // level looks at a stock level anew after a movement.
 func (f *flow) level(ctx context.Context, id string) error {
+	delete(f.seen, id)
 	e, err := f.entity(ctx, id)
 	if err != nil || e == nil {
 		return err
@@ -108,7 +109,7 @@ func (f *flow) stockLevel(ctx context.Context, e *store.Entity) error {
 	// Goods that came back are told to the inventory as its new count, until it confirms that.
 	owner := f.pol.Kind(e.Kind).Rule("onHand", e.Stage).Owner
 	if sum.Unreported.IsPositive() && e.Provenance["onHand"].Why != string(ownership.ByPin) {
-		res, err := f.applier.Edit(ctx, change.Edit{System: owner, Kind: e.Kind, EntityID: e.ID,
+		res, err := f.edit(ctx, change.Edit{System: owner, Kind: e.Kind, EntityID: e.ID,
 			Fields: domain.Values{"onHand": domain.TextValue(sum.OnHand.String())}, Cause: f.cause(e, ownership.OrderToStock)})
 		if err != nil {
 			return err

@@ -256,7 +256,7 @@ func (e *Engine) wakeStranded(ctx context.Context) error {
 		return err
 	}
 	for _, s := range stranded {
-		if _, err := e.client.Insert(ctx, ProjectArgs{System: s.System, Of: s.Kind, EntityID: "*"}, unique(outQueue(s.System))); err != nil {
+		if _, err := e.client.Insert(ctx, ProjectArgs{System: s.System, Of: s.Kind}, unique(outQueue(s.System))); err != nil {
 			return err
 		}
 	}

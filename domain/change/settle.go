@@ -40,12 +40,13 @@ type settlement struct {
 	foretells                         bool  // nothing is kept: it is only looked what would follow
 	policyWas                         int64 // the policy that the entity was last resolved under
 
-	res    ownership.Resolution
-	golden domain.Values
-	dirty  map[*store.Record]bool // records to store
-	pinned bool                   // pins have changed
-	events map[string]bool
-	out    Result
+	res     ownership.Resolution
+	golden  domain.Values
+	dirty   map[*store.Record]bool // records to store
+	pinned  bool                   // pins have changed
+	writing *store.WriteState
+	events  map[string]bool
+	out     Result
 }
 
 func (s *settlement) settle() (linkResult, error) {
@@ -435,7 +436,6 @@ func (s *settlement) writable(system string) map[domain.Field]bool {
 
 // project decides, for every connected system, whether its record still has to be told something.
 func (s *settlement) project() error {
-	var ready map[string]bool
 	for _, sys := range s.pol.Systems {
 		if sys.Adapter == ownership.Native {
 			continue
@@ -487,21 +487,19 @@ func (s *settlement) project() error {
 				s.park(p, diff, domain.Conflict, "it may be a duplicate: decide case "+c+" first")
 				continue
 			}
-			if ready == nil {
-				var err error
-				if ready, err = store.ReadySystems(s.ctx, s.tx, s.kp.Kind); err != nil {
-					return err
-				}
-			}
-			if !ready[sys.Name] {
+			if w, err := s.writeState(); err != nil {
+				return err
+			} else if !w.Ready[sys.Name] {
 				s.park(p, diff, domain.Unready, "waits for the first complete reading of "+sys.Name+", which may hold it already")
 				continue
 			}
 		}
-		if f, err := store.Unsafe(s.ctx, s.tx, sys.Name, s.kp.Kind, diff.Fields()); err != nil {
+		w, err := s.writeState()
+		if err != nil {
 			return err
-		} else if f != "" {
-			s.park(p, diff, domain.Drift, sys.Name+" does not show "+string(f)+" as it did: see the case")
+		}
+		if fs := slices.DeleteFunc(diff.Fields(), func(f domain.Field) bool { return !slices.Contains(w.Unsafe[sys.Name], f) }); len(fs) > 0 {
+			s.park(p, diff, domain.Drift, sys.Name+" does not show "+string(fs[0])+" as it did: see the case")
 			continue
 		}
 		if held, err := s.brakeOut(p, diff, rec); err != nil {
@@ -513,6 +511,18 @@ func (s *settlement) project() error {
 		}
 	}
 	return nil
+}
+
+// writeState reads it once for all systems.
+func (s *settlement) writeState() (*store.WriteState, error) {
+	if s.writing == nil {
+		w, err := store.WriteStateOf(s.ctx, s.tx, s.kp.Kind)
+		if err != nil {
+			return nil, err
+		}
+		s.writing = &w
+	}
+	return s.writing, nil
 }
 
 func (s *settlement) lane() string {

@@ -133,16 +133,35 @@ func TouchDrift(ctx context.Context, db DB, system string, kind domain.Kind, sor
 	return nil
 }
 
-// Unsafe returns a field among those given of which a drift is open in the system, so that what its records show of it cannot be
-// compared with anything; "" if there is none.
-func Unsafe(ctx context.Context, db DB, system string, kind domain.Kind, fields []domain.Field) (domain.Field, error) {
-	var f domain.Field
-	err := db.QueryRow(ctx, `-- name: Unsafe
-		SELECT coalesce(min(field), '') FROM drifts WHERE system = $1 AND kind = $2 AND status = 'open' AND parks AND field = ANY($3)`, system, kind, fields).Scan(&f)
+// WriteState is what decides, beside the entity, whether records of a kind may be written.
+type WriteState struct {
+	// Ready are the systems whose first complete pass over the kind has been made.
+	Ready map[string]bool
+	// Unsafe are, by system, the fields of which a drift is open, so that what its records show of them cannot be compared with
+	// anything.
+	Unsafe map[string][]domain.Field
+}
+
+// WriteStateOf returns it as it is now.
+func WriteStateOf(ctx context.Context, db DB, kind domain.Kind) (WriteState, error) {
+	w := WriteState{Ready: map[string]bool{}, Unsafe: map[string][]domain.Field{}}
+	rows, err := db.Query(ctx, `-- name: WriteStateOf
+		SELECT system, '' AS field FROM cursors WHERE kind = $1 AND ready
+		UNION SELECT system, field FROM drifts WHERE kind = $1 AND status = 'open' AND parks AND field <> '' ORDER BY system, field`, kind)
 	if err != nil {
-		return "", fmt.Errorf("store.Unsafe: %w", err)
+		return w, fmt.Errorf("store.WriteStateOf: %w", err)
 	}
-	return f, nil
+	var system string
+	var f domain.Field
+	_, err = pgx.ForEachRow(rows, []any{&system, &f}, func() error {
+		if f == "" {
+			w.Ready[system] = true
+		} else {
+			w.Unsafe[system] = append(w.Unsafe[system], f)
+		}
+		return nil
+	})
+	return w, err
 }
 
 // DriftFilter narrows a list of drifts. Zero fields do not narrow.

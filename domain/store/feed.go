@@ -10,8 +10,13 @@ const (
 	TopicSystem     = "system"     // mode, authorisation or readiness of a system
 )
 
-// QueueEvent adds a feed event to the batch; subscribers see it once the transaction has committed.
+// QueueEvent adds a feed event to the batch; subscribers see it once the transaction has committed. All events of a batch are
+// one statement, in their order.
 func QueueEvent(b *pgx.Batch, topic, entityID, system, key, correlationID string) {
-	b.Queue(`-- name: QueueEvent
-		INSERT INTO feed (topic, entity_id, system, key, correlation_id) VALUES ($1, $2, $3, $4, $5)`, topic, entityID, system, key, correlationID)
+	queueRow(b, insertEvents, topic, entityID, system, key, correlationID)
 }
+
+const insertEvents = `-- name: QueueEvent
+	INSERT INTO feed (topic, entity_id, system, key, correlation_id)
+	SELECT topic, entity_id, system, key, correlation_id
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS e (topic, entity_id, system, key, correlation_id, n) ORDER BY n`

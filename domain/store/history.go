@@ -51,13 +51,25 @@ const (
 	ActionExpired   = "expired"   // the owner has not confirmed it in time
 )
 
-// QueueHistory adds a history row to the batch.
+// QueueHistory adds a history row to the batch. All rows of a batch are one statement, in their order.
 func QueueHistory(b *pgx.Batch, h History) {
-	b.Queue(`-- name: QueueHistory
-		INSERT INTO history (entity_id, version, action, field, old, new, system, external_id, why, owner, actor, source, correlation_id, note)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		h.EntityID, h.Version, h.Action, h.Field, valueOrNil(h.Old), valueOrNil(h.New), h.System, h.ExternalID, h.Why, h.Owner,
+	queueRow(b, insertHistory, h.EntityID, h.Version, h.Action, string(h.Field), textOrNil(h.Old), textOrNil(h.New), h.System, h.ExternalID, h.Why, h.Owner,
 		h.Actor, h.Source, h.CorrelationID, h.Note)
+}
+
+const insertHistory = `-- name: QueueHistory
+	INSERT INTO history (entity_id, version, action, field, old, new, system, external_id, why, owner, actor, source, correlation_id, note)
+	SELECT entity_id, version, action, field, old::jsonb, new::jsonb, system, external_id, why, owner, actor, source, correlation_id, note
+	FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+		$13::text[], $14::text[]) WITH ORDINALITY AS h (entity_id, version, action, field, old, new, system, external_id, why, owner, actor, source, correlation_id, note, n)
+	ORDER BY n`
+
+func textOrNil(v domain.Value) *string {
+	if v == "" {
+		return nil
+	}
+	s := string(v)
+	return &s
 }
 
 func valueOrNil(v domain.Value) any {

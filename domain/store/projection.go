@@ -179,8 +179,7 @@ type Release struct {
 	CountAttempt     bool
 	ErrorCode        domain.Code // "" leaves code and error as they are
 	Error            string
-	WaitsFor         []string // with Waits: entities that must be in the system first
-	Cause            string   // with Refused: Projection.Cause
+	Cause            string // with Refused: Projection.Cause
 }
 
 // Apply writes the release.
@@ -190,9 +189,9 @@ func (r Release) Apply(ctx context.Context, db DB) (bool, error) {
 			intent_key = CASE WHEN $4 THEN intent_key ELSE '' END, intent_op = CASE WHEN $4 THEN intent_op ELSE '' END,
 			intent_at = CASE WHEN $4 THEN intent_at END, sent = CASE WHEN $4 THEN sent ELSE '{}' END, intent_epoch = intent_epoch + CASE WHEN $5 THEN 1 ELSE 0 END,
 			status = coalesce(nullif($6, ''), status), due_at = now() + $7::interval, attempts = CASE WHEN $8 THEN attempts + 1 ELSE attempts END,
-			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, waits_for = $11, cause = $12, updated_at = now()
+			error_code = CASE WHEN $9 = '' THEN error_code ELSE $9 END, error = CASE WHEN $9 = '' THEN error ELSE $10 END, waits_for = '{}', cause = $11, updated_at = now()
 		WHERE entity_id = $1 AND system = $2 AND lease = $3`,
-		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error, orEmpty(r.WaitsFor), r.Cause)
+		r.EntityID, r.System, r.Lease, r.KeepIntent, r.NextEpoch, r.Status, r.RetryIn, r.CountAttempt, r.ErrorCode, r.Error, r.Cause)
 	if err != nil {
 		return false, fmt.Errorf("store.Release: %w", err)
 	}

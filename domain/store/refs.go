@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"datum/domain"
@@ -115,16 +117,42 @@ func UnparkWaiting(ctx context.Context, db DB, system, entityID string) ([]Unwai
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unwaiting])
 }
 
-// Need notes that entities are needed in a system and returns those of which that was not known.
+// Waiting is a projection that must wait.
+type Waiting struct {
+	EntityID string
+	Why      string
+	For      []string // entities that must be in the system first
+}
+
+// ParkWaiting ends the lease of projections that have to wait; one that is no longer under it stays as it is.
+func ParkWaiting(ctx context.Context, db DB, system string, lease uuid.UUID, ws []Waiting) error {
+	ids, whys, waits := make([]string, len(ws)), make([]string, len(ws)), make([]string, len(ws))
+	for i, w := range ws {
+		ids[i], whys[i], waits[i] = w.EntityID, w.Why, strings.Join(w.For, " ")
+	}
+	_, err := db.Exec(ctx, `-- name: ParkWaiting
+		UPDATE projections p SET lease = NULL, lease_until = NULL, lease_process = '', intent_key = '', intent_op = '', intent_at = NULL, sent = '{}',
+			status = 'parked', due_at = now(), error_code = 'WAITS', error = w.why, waits_for = string_to_array(w.waits, ' '), cause = '', updated_at = now()
+		FROM unnest($3::text[], $4::text[], $5::text[]) AS w (entity_id, why, waits)
+		WHERE p.entity_id = w.entity_id AND p.system = $1 AND p.lease = $2`, system, lease, ids, whys, waits)
+	if err != nil {
+		return fmt.Errorf("store.ParkWaiting: %w", err)
+	}
+	return nil
+}
+
+// Need notes that entities are needed in a system and returns those that are to be settled anew because of that: what is on its
+// way there already is not.
 func Need(ctx context.Context, db DB, system string, entityIDs []string) ([]string, error) {
 	rows, err := db.Query(ctx, `-- name: Need
-		INSERT INTO projections (entity_id, system, kind, status, error_code, error, needed)
+		WITH n AS (INSERT INTO projections (entity_id, system, kind, status, error_code, error, needed)
 		SELECT e.id, $1, e.kind, 'parked', 'NEEDED', 'is needed there', true FROM entities e WHERE e.id = ANY($2) AND e.merged_into IS NULL ORDER BY e.id
 		ON CONFLICT (entity_id, system) DO UPDATE SET needed = true, updated_at = now(),
 			status = CASE WHEN projections.status = 'detached' THEN 'parked' ELSE projections.status END,
 			error_code = CASE WHEN projections.status = 'detached' THEN 'NEEDED' ELSE projections.error_code END
 			WHERE NOT projections.needed
-		RETURNING entity_id`, system, entityIDs)
+		RETURNING entity_id, status, error_code)
+		SELECT entity_id FROM n WHERE status = 'parked' AND error_code = 'NEEDED' ORDER BY entity_id`, system, entityIDs)
 	if err != nil {
 		return nil, fmt.Errorf("store.Need: %w", err)
 	}
