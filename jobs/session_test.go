@@ -335,15 +335,10 @@ func TestRefreshSurvivesItsCaller(t *testing.T) {
 		t.Errorf("the caller got %v", err)
 	}
 	close(release)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	eventually(t, 5*time.Second, "the rotated pair is kept", func() (bool, any) {
 		c, err := store.GetCredential(t.Context(), pool, s, "acc")
-		if err == nil && c.RefreshToken == "refresh-1" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the rotated pair was lost: %v", err)
-		}
-	}
+		return err == nil && c.RefreshToken == "refresh-1", err
+	})
 }
 
 // TestSteadyState: three processes with a backlog against a vendor that counts truly: no 429, never too many at once. How
