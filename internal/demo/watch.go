@@ -20,12 +20,13 @@ type watch struct {
 	p     *people
 	out   io.Writer
 	began time.Time
+	last  string // the line printed last, without its time
+	shown time.Time
 }
 
 // status is what the live summary shows.
 type status struct {
-	signals            int64 // waiting
-	pending            map[string]int64
+	signals, pending   map[string]int64 // what waits, by system
 	refused, parked    int64
 	oldest             time.Duration
 	cases              map[string]int64
@@ -38,14 +39,17 @@ func (w *watch) read(ctx context.Context) (st status, err error) {
 	if err != nil {
 		return st, err
 	}
+	st.signals, st.pending = map[string]int64{}, map[string]int64{}
 	for _, i := range in {
-		st.signals += i.Pending
+		st.signals[i.System] = i.Pending
+		if i.Oldest != nil {
+			st.oldest = max(st.oldest, time.Since(*i.Oldest))
+		}
 	}
 	out, err := store.Backlogs(ctx, w.d.Pool)
 	if err != nil {
 		return st, err
 	}
-	st.pending = map[string]int64{}
 	for _, b := range out {
 		st.pending[b.System] += b.Pending
 		st.refused += b.Refused
@@ -75,11 +79,24 @@ func (w *watch) read(ctx context.Context) (st status, err error) {
 }
 
 func (st status) waiting() int64 {
-	n := st.signals
-	for _, x := range st.pending {
-		n += x
+	n := int64(0)
+	for _, by := range []map[string]int64{st.signals, st.pending} {
+		for _, x := range by {
+			n += x
+		}
 	}
 	return n
+}
+
+// each lists how many of each system, "" if none has any.
+func each(by map[string]int64, way string) string {
+	var parts []string
+	for _, s := range slices.Sorted(maps.Keys(by)) {
+		if by[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s %s", by[s], way, vendorOf(s)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (w *watch) print(st status) {
@@ -88,23 +105,41 @@ func (w *watch) print(st status) {
 	for _, k := range slices.Sorted(maps.Keys(st.cases)) {
 		cases = append(cases, fmt.Sprintf("%d %s", st.cases[k], strings.ReplaceAll(k, "_", " ")))
 	}
-	way := "all level"
-	if n := st.pending["crm"] + st.pending["accounting"]; n > 0 {
-		way = fmt.Sprintf("on their way: %d to HubSpot, %d to Xero, oldest %.1f s", st.pending["crm"], st.pending["accounting"], st.oldest.Seconds())
+	var way []string
+	if to := each(st.pending, "to"); to != "" {
+		way = append(way, "on their way: "+to)
 	}
-	if st.signals > 0 {
-		way += fmt.Sprintf("; %d changes to take in", st.signals)
+	if from := each(st.signals, "from"); from != "" {
+		way = append(way, "to take in: "+from)
 	}
-	fmt.Fprintf(w.out, "%5.1fs  %d customers, %s | people have to decide: %s | %d edits%s\n", time.Since(w.began).Seconds(), st.entities, way,
+	if len(way) == 0 {
+		way = append(way, "all level")
+	}
+	line := fmt.Sprintf("%d customers, %s | people have to decide: %s | %d edits%s", st.entities, strings.Join(way, "; "),
 		strings.Join(cases, ", "), edits, quote(latest)+limited(st))
+	same := line == w.last
+	if same && time.Since(w.shown) < 10*time.Second {
+		return
+	}
+	w.last, w.shown = line, time.Now()
+	if st.oldest > 0 {
+		line += fmt.Sprintf(" | the oldest waits for %.0f s", st.oldest.Seconds())
+	}
+	fmt.Fprintf(w.out, "%5.1fs  %s\n", time.Since(w.began).Seconds(), line)
 }
 
 // limited says why something waits when nothing is wrong.
 func limited(st status) string {
-	if st.oldest < 5*time.Second || st.pending["accounting"] == 0 {
+	var slow []string
+	for _, s := range []string{"accounting", "warehouse"} {
+		if st.oldest >= 5*time.Second && st.pending[s]+st.signals[s] > 0 {
+			slow = append(slow, vendorOf(s))
+		}
+	}
+	if len(slow) == 0 {
 		return ""
 	}
-	return " | Xero takes 60 calls a minute: changes wait to be written together"
+	return " | " + strings.Join(slow, " and ") + ": 60 calls a minute, so changes wait to go together"
 }
 
 func quote(s string) string {
