@@ -40,6 +40,10 @@ type Vendor struct {
 	// Meaning says what an answer means where the vendor's status does not: a 403 that refuses the credential is Unauthorized,
 	// a 503 that counts calls is RateLimited. "" leaves it to the status; nil always does. It is pure.
 	Meaning func(*Response) domain.Code
+	// Rehearse is what the vendor would answer to a call that writes if it took it, with Placeholder(step, …) for the ids that it would
+	// give, so that a dry run shows every step of a write. It is also asked about calls that read what was never made. nil: not known, and
+	// the dry run shows the steps up to there. It is pure, and may be nil.
+	Rehearse func(c Call, step int) *Response
 	// Notices reads what an answer says about the future of what was called, beside the headers Deprecation and Sunset; nil if
 	// the vendor has no words of its own. It is pure.
 	Notices func(Call, http.Header) []Notice

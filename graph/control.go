@@ -57,7 +57,11 @@ func (r *Resolver) approve(ctx context.Context, in model.ApproveWritesInput) ([]
 }
 
 func writeModel(w store.RecordedWrite) *model.RecordedWrite {
-	return &model.RecordedWrite{ID: w.ID, SystemName: w.System, EntityID: w.EntityID, Status: *enum[model.RecordedWriteStatus](string(w.Status)), Creates: w.Op == "create",
+	next := make([]*model.NextStep, len(w.NextSteps))
+	for i, s := range w.NextSteps {
+		next[i] = &model.NextStep{Method: s.Method, Path: s.Path, Headers: rawJSON(s.Header), Body: s.Body}
+	}
+	return &model.RecordedWrite{NextSteps: next, ID: w.ID, SystemName: w.System, EntityID: w.EntityID, Status: *enum[model.RecordedWriteStatus](string(w.Status)), Creates: w.Op == "create",
 		ExternalID: text(w.ExternalID), Values: rawJSON(w.Values), Method: w.Method, Path: w.Path, Headers: rawJSON(w.Header), Body: w.Body, RecordedAt: w.RecordedAt,
 		DecidedAt: w.DecidedAt, DecidedBy: text(w.DecidedBy), SentAt: w.SentAt, Note: text(w.Note), CorrelationID: text(w.CorrelationID)}
 }

@@ -53,7 +53,8 @@ func TestRecordedWritesAreDecided(t *testing.T) {
 	for _, name := range []string{"One Pty Ltd", "Two Pty Ltd"} {
 		id := f.customer("c"+name[:3], name)
 		w := store.RecordedWrite{ID: domain.NewID("write"), EntityID: id, System: "accounting", Kind: domain.KindCustomer, Op: "create", DesiredVersion: 1,
-			Values: domain.Values{"legalName": domain.TextValue(name)}, Method: "POST", Path: "/Contacts", Header: map[string]string{"Idempotency-Key": "k"}, Body: `{"Name":"` + name + `"}`, Digest: name}
+			Values: domain.Values{"legalName": domain.TextValue(name)}, Method: "POST", Path: "/Contacts", Header: map[string]string{"Idempotency-Key": "k"}, Body: `{"Name":"` + name + `"}`, Digest: name,
+			NextSteps: []store.NextStep{{Method: "PUT", Path: "/Contacts/id-from-step-1/Notes", Body: `{"Note":"x"}`}}}
 		if err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error { _, err := store.RecordWrite(ctx, tx, w, ""); return err }); err != nil {
 			t.Fatal(err)
 		}
@@ -64,10 +65,11 @@ func TestRecordedWritesAreDecided(t *testing.T) {
 		}
 		ids = append(ids, w.ID)
 	}
-	list := `query($s: [RecordedWriteStatus!]) { recordedWrites(filter: {system: "accounting", statuses: $s}) { nodes { id status method path body headers values note decidedBy
+	list := `query($s: [RecordedWriteStatus!]) { recordedWrites(filter: {system: "accounting", statuses: $s}) { nodes { id status method path body headers values note nextSteps { method path body } decidedBy
 		system { name } entity { id } } } }`
 	r := f.ask(store.RoleOperator, list, nil)
-	if ws := r.list("recordedWrites", "nodes"); len(ws) != 2 || ws[0].(map[string]any)["body"] != `{"Name":"One Pty Ltd"}` || ws[0].(map[string]any)["entity"] == nil {
+	if ws := r.list("recordedWrites", "nodes"); len(ws) != 2 || ws[0].(map[string]any)["body"] != `{"Name":"One Pty Ltd"}` || ws[0].(map[string]any)["entity"] == nil ||
+		ws[0].(map[string]any)["nextSteps"].([]any)[0].(map[string]any)["path"] != "/Contacts/id-from-step-1/Notes" {
 		t.Fatalf("recorded: %+v", r)
 	}
 	if r := f.send(f.keys[store.RoleReader], list, nil); len(r.Errors) == 0 {

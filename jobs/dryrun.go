@@ -42,20 +42,6 @@ func permits(ctx context.Context, pool *pgxpool.Pool, system string, modes ...st
 	return &domain.Error{Code: domain.Unavailable, System: system, Message: fmt.Sprintf("%s is in the mode %s, in which nothing is sent", system, m)}
 }
 
-// recorder keeps the first request of a write and lets none out. What would follow it depends on the vendor's answer.
-type recorder struct{ first *rest.Request }
-
-func (r *recorder) Look(_ context.Context, q rest.Request) error {
-	if r.first == nil {
-		r.first = &q
-	}
-	return domain.Errorf(domain.Unavailable, "a dry run sends nothing")
-}
-
-func (r *recorder) Now(context.Context) error {
-	return domain.Errorf(domain.Unavailable, "a dry run sends nothing")
-}
-
 // approval lets out the request that was approved and what follows from its answer, and nothing else.
 type approval struct {
 	*pass
@@ -110,15 +96,15 @@ func (p *pass) dryRun(ctx context.Context, items []*item) (wait time.Duration, e
 	return wait, err
 }
 
-// record runs the adapter's write up to its first request, and stores that.
+// record rehearses the adapter's write, and stores its first request with the steps that would follow.
 func (p *pass) record(ctx context.Context, it *item) (time.Duration, error) {
-	r := &recorder{}
+	r := &rest.Recorder{Rehearse: p.c.vendor.Rehearse}
 	o, err := p.one(rest.WithGuard(ctx, r), it)
 	if err != nil {
 		return 0, err
 	}
-	if r.first != nil {
-		return 0, p.park(ctx, it, *r.first, "", "it would be another request by now")
+	if steps := r.Steps(); len(steps) > 0 {
+		return 0, p.park(ctx, it, steps, "", "it would be another request by now")
 	}
 	return p.unsent(ctx, it, o)
 }
@@ -146,9 +132,14 @@ func (p *pass) unsent(ctx context.Context, it *item, o adapters.Outcome) (time.D
 }
 
 // park stores the request and parks the item until it is approved.
-func (p *pass) park(ctx context.Context, it *item, q rest.Request, note, before string) error {
+func (p *pass) park(ctx context.Context, it *item, steps []rest.Request, note, before string) error {
+	q := steps[0]
+	next := make([]store.NextStep, 0, len(steps)-1)
+	for _, s := range steps[1:] {
+		next = append(next, store.NextStep{Method: s.Method, Path: s.Path, Header: s.Header, Body: s.Body})
+	}
 	w := store.RecordedWrite{ID: domain.NewID("write"), EntityID: it.EntityID, System: it.System, Kind: p.kind, Op: it.op(), DesiredVersion: it.DesiredVersion,
-		ExternalID: it.ExternalID, Values: it.Diff, Method: q.Method, Path: q.Path, Header: q.Header, Body: q.Body, Digest: q.Digest, Note: note, CorrelationID: it.CorrelationID}
+		ExternalID: it.ExternalID, Values: it.Diff, Method: q.Method, Path: q.Path, Header: q.Header, Body: q.Body, NextSteps: next, Digest: q.Digest, Note: note, CorrelationID: it.CorrelationID}
 	return store.Transact(ctx, p.pool, func(tx pgx.Tx) error {
 		held, err := store.LockLease(ctx, tx, it.EntityID, it.System, p.lease)
 		if err != nil || !held {
@@ -187,7 +178,7 @@ func (p *pass) sendApproved(ctx context.Context, it *item, w store.RecordedWrite
 	case err != nil:
 		return 0, err
 	case a.other != nil:
-		return 0, p.park(ctx, it, *a.other, "what was approved as "+w.ID+" would be another request by now, and was not sent; approve this one",
+		return 0, p.park(ctx, it, []rest.Request{*a.other}, "what was approved as "+w.ID+" would be another request by now, and was not sent; approve this one",
 			"it was approved by "+w.DecidedBy+" and not sent: it would be another request by now")
 	case !a.looked:
 		return p.unsent(ctx, it, o)

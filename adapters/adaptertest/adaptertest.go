@@ -136,7 +136,7 @@ func Run(t *testing.T, f Fixture) {
 		"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
 		"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
 		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "subscriptions": subscriptions, "check": check,
-		"immutable": immutable, "read only": readOnly, "one shape": oneShape, "drift": drift,
+		"immutable": immutable, "read only": readOnly, "one shape": oneShape, "drift": drift, "dry run": dryRun,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

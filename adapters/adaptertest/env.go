@@ -30,6 +30,7 @@ type env struct {
 	adapter adapters.Adapter
 	ab      adapters.Abilities
 	out     *record
+	wire    *wire
 	made    int // records made by another
 	people  int // objects made by newcomer
 }
@@ -81,13 +82,14 @@ func (e *env) connect() {
 	log := slog.New(slog.NewJSONHandler(e.out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	transport := rest.NewTransport()
 	e.t.Cleanup(transport.CloseIdleConnections)
+	e.wire = &wire{RoundTripper: transport}
 	timeout := e.timeout
 	if timeout == 0 {
 		timeout = e.f.Vendor.Timeout
 	}
 	cfg := rest.Config{System: "sys", BaseURL: e.url, Exchanges: e.out, ReadLimits: e.f.Vendor.ReadLimits,
 		TokenHeader: e.f.Vendor.TokenHeader, Meaning: e.f.Vendor.Meaning, Timeout: timeout,
-		Transport: transport, Log: log, Trip: 1000}
+		Transport: e.wire, Log: log, Trip: 1000}
 	if e.f.Vendor.Auth != adapters.AuthNone {
 		cfg.Auth = e.tokens
 	}

@@ -38,7 +38,7 @@ func Vendor() adapters.Vendor {
 			Help: "in Cin7 Core open Integrations & API, Webhooks (the Automation module): each must be active, go to the address below and have the webhookKey as its bearer token"},
 		Limits: []adapters.Limit{{Name: "minute", Calls: 60, Per: time.Minute}},
 		Auth:   adapters.AuthToken, TokenHeader: "api-auth-applicationkey", Meaning: meaning,
-		Batch: 1, Timeout: 25 * time.Second,
+		Batch: 1, Timeout: 25 * time.Second, Rehearse: rehearse,
 		Settings: []adapters.Setting{
 			{Name: "accountId", Help: "the account's id, from Integrations & API; its application key is the accessToken", Required: true, Secret: true},
 			{Name: "currency", Help: "the account's base currency, in which its prices are", Default: "AUD"},

@@ -82,6 +82,7 @@ func Vendor() adapters.Vendor {
 			Scopes:       scopes(),
 		},
 		Batch:      maxBatch,
+		Rehearse:   rehearse,
 		Partial:    true,
 		Timeout:    20 * time.Second,
 		ReadLimits: readLimits,

@@ -10,6 +10,7 @@ import (
 	"datum/adapters"
 	"datum/adapters/myob"
 	"datum/adapters/myobsim"
+	"datum/adapters/rest"
 	"datum/adapters/sim"
 	"datum/domain"
 )
@@ -191,6 +192,13 @@ func TestCredit(t *testing.T) {
 	w := document(domain.KindCreditNote, of(pipe, "2", "40"), domain.Line{Kind: "SHIPPING", UnitPrice: "8", Quantity: "1", TaxCode: "GST"})
 	w.Values["allocations"] = domain.ValueOf([]domain.Allocation{{Invoice: domain.Ext(inv.ExternalID), Amount: "30", Date: "2026-04-01"}})
 	w.Values["reason"] = `"two were cracked"`
+
+	// A dry run shows the settlement of a credit note that is not there yet.
+	dry := &rest.Recorder{Rehearse: myob.Vendor().Rehearse}
+	f.ab.Writer.Write(rest.WithGuard(t.Context(), dry), []adapters.Write{w})
+	if steps := dry.Steps(); len(steps) != 2 || !strings.HasSuffix(steps[1].Path, "/Sale/CreditSettlement") || !strings.Contains(steps[1].Body, `"CreditFromInvoice":{"UID":"id-from-step-1"}`) {
+		t.Errorf("the steps are %+v", steps)
+	}
 
 	// The answer to the settlement is lost: the repetition makes neither a second credit note nor a second settlement.
 	f.fault(sim.Fault{Kind: sim.FaultReset, Method: "POST", Path: "/Sale/CreditSettlement", Count: 1})

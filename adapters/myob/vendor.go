@@ -46,7 +46,7 @@ func Vendor() adapters.Vendor {
 			AuthorizeURL: "https://secure.myob.com/oauth2/account/authorize?prompt=consent", TokenURL: "https://secure.myob.com/oauth2/v1/authorize",
 			Scopes: []string{"sme-company-file", "sme-company-settings", "sme-contacts-customer", "sme-general-ledger", "sme-inventory", "sme-sales"},
 		},
-		Batch: 1, Timeout: 25 * time.Second,
+		Batch: 1, Timeout: 25 * time.Second, Rehearse: rehearse,
 		Settings: settingsList(), Meaning: meaning,
 		Configure: func(settings map[string]string) ([]adapters.Mapping, error) { return mappings(settings), nil },
 		Discover:  discover, Open: open,

@@ -214,6 +214,9 @@ func (c *Client) do(ctx context.Context, call adapters.Call) (*adapters.Response
 	if err := c.look(ctx, call); err != nil {
 		return nil, err
 	}
+	if resp, done, err := c.rehearsed(ctx, call); done {
+		return resp, err
+	}
 	if c.cfg.Auth == nil || call.URL != "" {
 		resp, err := c.once(ctx, call, "")
 		if err != nil {

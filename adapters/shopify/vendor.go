@@ -50,7 +50,7 @@ func Vendor() adapters.Vendor {
 		Limits: []adapters.Limit{{Name: "second", Calls: 4, Per: time.Second}},
 		Auth:   adapters.AuthOAuth2, TokenHeader: "X-Shopify-Access-Token", Meaning: meaning,
 		OAuth: &adapters.OAuth{AuthorizeURL: "https://your-shop.myshopify.com/admin/oauth/authorize", TokenURL: "https://your-shop.myshopify.com/admin/oauth/access_token", Scopes: scopes},
-		Batch: 1, Timeout: 25 * time.Second, Notices: notices,
+		Batch: 1, Timeout: 25 * time.Second, Rehearse: rehearse, Notices: notices,
 		Settings: []adapters.Setting{
 			{Name: "shop", Help: "the shop's domain, such as hartley-trade.myshopify.com; webhooks of other shops of the same app are ignored"},
 			{Name: "currency", Help: "the shop's currency, in which its prices are", Default: "AUD"},

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"datum/adapters"
+	"datum/adapters/rest"
 	"datum/adapters/xero"
 	"datum/adapters/xerosim"
 	"datum/domain"
@@ -152,6 +153,25 @@ func TestMoneyReceivedAndGivenBack(t *testing.T) {
 	}
 	if out := f.change(f.read(inv), domain.Values{"stage": `"VOIDED"`}); out.Err != nil || out.Record.Values["stage"] != `"VOIDED"` || out.Record.Deleted {
 		t.Errorf("%+v", out)
+	}
+}
+
+// A dry run shows the allocation, too, of a credit note that is not there yet.
+func TestADryRunShowsTheAllocation(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil)
+	who := f.party("Payer")
+	inv := f.must(sale(domain.KindInvoice, who, nil))
+	dry := &rest.Recorder{Rehearse: xero.Vendor().Rehearse}
+	f.ab.Writer.Write(rest.WithGuard(context.Background(), dry), []adapters.Write{sale(domain.KindCreditNote, who, domain.Values{
+		"allocations": domain.ValueOf([]domain.Allocation{{Invoice: domain.Ext(inv.ExternalID), Amount: "60", Date: "2026-03-02"}})})})
+	steps := dry.Steps()
+	if len(steps) != 2 || steps[1].Method != "PUT" || steps[1].Path != "/api.xro/2.0/CreditNotes/id-from-step-1/Allocations?summarizeErrors=true" ||
+		!strings.Contains(steps[1].Body, inv.ExternalID) || !strings.Contains(steps[1].Body, `"Amount":60`) {
+		t.Errorf("the steps are %+v", steps)
+	}
+	if n := f.sim.Stats().CreatesOf["creditnotes"]; n != 0 {
+		t.Errorf("a dry run has made %d credit notes", n)
 	}
 }
 

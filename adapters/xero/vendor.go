@@ -47,7 +47,7 @@ func Vendor() adapters.Vendor {
 			AuthorizeURL: "https://login.xero.com/identity/connect/authorize", TokenURL: "https://identity.xero.com/connect/token", BasicAuth: true,
 			Scopes: []string{"offline_access", "accounting.contacts", "accounting.invoices", "accounting.payments", "accounting.banktransactions", "accounting.settings.read"},
 		},
-		Batch: batch, Timeout: 20 * time.Second,
+		Batch: batch, Timeout: 20 * time.Second, Rehearse: rehearse,
 		Settings: append([]adapters.Setting{
 			{Name: "tenantId", Help: "the organisation's id in Xero, from GET /connections", Required: true},
 			{Name: "overlap", Help: "how far each poll reaches back before the last one", Default: defaultLap.String()},

@@ -39,7 +39,8 @@ type RecordedWrite struct {
 	Path           string
 	Header         map[string]string
 	Body           string
-	Digest         string // of all that is sent
+	NextSteps      []NextStep // that follow, with placeholders for what the vendor's answers give
+	Digest         string     // of all that is sent
 	RecordedAt     time.Time
 	DecidedAt      *time.Time
 	DecidedBy      string
@@ -49,15 +50,23 @@ type RecordedWrite struct {
 	CorrelationID  string
 }
 
-const writeColumns = `w.id, w.entity_id, w.system, w.kind, w.status, w.op, w.desired_version, w.external_id, w.values, w.method, w.path, w.header, w.body, w.digest,
+// NextStep is a request that follows the first of a write.
+type NextStep struct {
+	Method string            `json:"method"`
+	Path   string            `json:"path"`
+	Header map[string]string `json:"header"`
+	Body   string            `json:"body"`
+}
+
+const writeColumns = `w.id, w.entity_id, w.system, w.kind, w.status, w.op, w.desired_version, w.external_id, w.values, w.method, w.path, w.header, w.body, w.next_steps, w.digest,
 	w.recorded_at, w.decided_at, w.decided_by, w.sent_at, w.ended_at, w.note, w.correlation_id`
 
 // RecordWrite stores what a dry run would send. What was recorded for the projection before is replaced, with the note; if it
 // would be the same request it stays, and its id is returned.
 func RecordWrite(ctx context.Context, tx pgx.Tx, w RecordedWrite, note string) (id string, err error) {
 	err = tx.QueryRow(ctx, `-- name: SameWrite
-		UPDATE recorded_writes SET status = 'recorded', desired_version = $4 WHERE entity_id = $1 AND system = $2 AND digest = $3 AND status IN ('recorded', 'approved')
-		RETURNING id`, w.EntityID, w.System, w.Digest, w.DesiredVersion).Scan(&id)
+		UPDATE recorded_writes SET status = 'recorded', desired_version = $4, next_steps = $5 WHERE entity_id = $1 AND system = $2 AND digest = $3 AND status IN ('recorded', 'approved')
+		RETURNING id`, w.EntityID, w.System, w.Digest, w.DesiredVersion, orEmpty(w.NextSteps)).Scan(&id)
 	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
 		return id, err
 	}
@@ -67,9 +76,9 @@ func RecordWrite(ctx context.Context, tx pgx.Tx, w RecordedWrite, note string) (
 		return "", fmt.Errorf("store.RecordWrite: %w", err)
 	}
 	_, err = tx.Exec(ctx, `-- name: RecordWrite
-		INSERT INTO recorded_writes (id, entity_id, system, kind, op, desired_version, external_id, values, method, path, header, body, digest, note, correlation_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		w.ID, w.EntityID, w.System, w.Kind, w.Op, w.DesiredVersion, w.ExternalID, w.Values, w.Method, w.Path, w.Header, w.Body, w.Digest, w.Note, w.CorrelationID)
+		INSERT INTO recorded_writes (id, entity_id, system, kind, op, desired_version, external_id, values, method, path, header, body, next_steps, digest, note, correlation_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		w.ID, w.EntityID, w.System, w.Kind, w.Op, w.DesiredVersion, w.ExternalID, w.Values, w.Method, w.Path, w.Header, w.Body, orEmpty(w.NextSteps), w.Digest, w.Note, w.CorrelationID)
 	if err != nil {
 		return "", fmt.Errorf("store.RecordWrite: %w", err)
 	}

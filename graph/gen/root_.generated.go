@@ -1269,7 +1269,7 @@ enum PauseDirection {
   OUT
 }
 
-"The exact request that a dry run would have sent first for a projection. What follows it depends on the vendor's answer."
+"The exact request that a dry run would have sent first for a projection, and the steps that follow it."
 type RecordedWrite {
   "Its id."
   id: ID!
@@ -1293,6 +1293,8 @@ type RecordedWrite {
   headers: JSON!
   "The body, byte for byte."
   body: String!
+  "The requests that follow it, if the write takes several steps, as far as they are known beforehand."
+  nextSteps: [NextStep!]! @listSize(assumedSize: 4)
   "When it was recorded."
   recordedAt: Time!
   "When it was approved or rejected."
@@ -1305,6 +1307,18 @@ type RecordedWrite {
   note: String
   "Ties together everything one cause led to."
   correlationId: String
+}
+
+"A request that follows the first of a write. What the vendor has not given yet stands in it as ` + "`" + `id-from-step-1` + "`" + `, the id that its answer to the first step will give."
+type NextStep {
+  "The method."
+  method: String!
+  "The path below the vendor's address, with the query."
+  path: String!
+  "The headers, less those that hold secrets."
+  headers: JSON!
+  "The body."
+  body: String!
 }
 
 "What became of the request of a dry run."
@@ -7323,6 +7337,20 @@ func (ec *executionContext) childFields_Money(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Money", field.Name)
 }
 
+func (ec *executionContext) childFields_NextStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "method":
+		return ec.fieldContext_NextStep_method(ctx, field)
+	case "path":
+		return ec.fieldContext_NextStep_path(ctx, field)
+	case "headers":
+		return ec.fieldContext_NextStep_headers(ctx, field)
+	case "body":
+		return ec.fieldContext_NextStep_body(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NextStep", field.Name)
+}
+
 func (ec *executionContext) childFields_Order(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8025,6 +8053,8 @@ func (ec *executionContext) childFields_RecordedWrite(ctx context.Context, field
 		return ec.fieldContext_RecordedWrite_headers(ctx, field)
 	case "body":
 		return ec.fieldContext_RecordedWrite_body(ctx, field)
+	case "nextSteps":
+		return ec.fieldContext_RecordedWrite_nextSteps(ctx, field)
 	case "recordedAt":
 		return ec.fieldContext_RecordedWrite_recordedAt(ctx, field)
 	case "decidedAt":

@@ -1957,6 +1957,18 @@ type MoneyInput struct {
 type Mutation struct {
 }
 
+// A request that follows the first of a write. What the vendor has not given yet stands in it as `id-from-step-1`, the id that its answer to the first step will give.
+type NextStep struct {
+	// The method.
+	Method string `json:"method"`
+	// The path below the vendor's address, with the query.
+	Path string `json:"path"`
+	// The headers, less those that hold secrets.
+	Headers json.RawMessage `json:"headers"`
+	// The body.
+	Body string `json:"body"`
+}
+
 // What a customer has ordered.
 type Order struct {
 	// The global id, `ord_…`.
@@ -2807,7 +2819,7 @@ type Record struct {
 
 func (Record) IsNode() {}
 
-// The exact request that a dry run would have sent first for a projection. What follows it depends on the vendor's answer.
+// The exact request that a dry run would have sent first for a projection, and the steps that follow it.
 type RecordedWrite struct {
 	// Its id.
 	ID string `json:"id"`
@@ -2827,6 +2839,8 @@ type RecordedWrite struct {
 	Headers json.RawMessage `json:"headers"`
 	// The body, byte for byte.
 	Body string `json:"body"`
+	// The requests that follow it, if the write takes several steps, as far as they are known beforehand.
+	NextSteps []*NextStep `json:"nextSteps"`
 	// When it was recorded.
 	RecordedAt time.Time `json:"recordedAt"`
 	// When it was approved or rejected.

@@ -272,11 +272,15 @@ func (a *Admin) write(ctx context.Context, id string) error {
 	if x.Note != "" {
 		fmt.Fprintln(a.Out, x.Note)
 	}
-	fmt.Fprintln(a.Out, "what may follow this request depends on the vendor's answer to it")
-	fmt.Fprintf(a.Out, "\n%s %s\n", x.Method, x.Path)
-	for _, k := range slices.Sorted(maps.Keys(x.Header)) {
-		fmt.Fprintf(a.Out, "%s: %s\n", k, x.Header[k])
+	if n := len(x.NextSteps); n > 0 {
+		fmt.Fprintf(a.Out, "%d steps; id-from-step-1 stands for the id that the vendor will give in its answer to the first\n", n+1)
 	}
-	fmt.Fprintf(a.Out, "\n%s\n", strings.TrimSuffix(x.Body, "\n"))
+	for _, s := range append([]store.NextStep{{Method: x.Method, Path: x.Path, Header: x.Header, Body: x.Body}}, x.NextSteps...) {
+		fmt.Fprintf(a.Out, "\n%s %s\n", s.Method, s.Path)
+		for _, k := range slices.Sorted(maps.Keys(s.Header)) {
+			fmt.Fprintf(a.Out, "%s: %s\n", k, s.Header[k])
+		}
+		fmt.Fprintf(a.Out, "\n%s\n", strings.TrimSuffix(s.Body, "\n"))
+	}
 	return nil
 }
