@@ -157,8 +157,9 @@ func New(cfg Config, work bool) (*Engine, error) {
 		river.AddWorker(rc.Workers, &beatWorker{Engine: e})
 		river.AddWorker(rc.Workers, &flowWorker{Engine: e})
 		river.AddWorker(rc.Workers, &reprocessWorker{Engine: e})
+		river.AddWorker(rc.Workers, &scanWorker{Engine: e})
 		rc.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, flowQueue: {MaxWorkers: 4}, alertQueue: {MaxWorkers: 2},
-			reprocessQueue: {MaxWorkers: 2}}
+			reprocessQueue: {MaxWorkers: 3}}
 	}
 	if e.client, err = river.NewClient(riverpgxv5.New(cfg.Pool), rc); err != nil {
 		return nil, fmt.Errorf("jobs.New: %w", err)

@@ -55,6 +55,9 @@ func (e *Engine) retain(ctx context.Context, now time.Time) error {
 	if _, err := store.PruneMappingPreviews(ctx, e.pool, 7*24*time.Hour); err != nil {
 		return err
 	}
+	if _, err := store.PruneDuplicateScans(ctx, e.pool, 30*24*time.Hour); err != nil {
+		return err
+	}
 	if _, err := store.PruneIdentities(ctx, e.pool); err != nil {
 		return err
 	}

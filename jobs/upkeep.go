@@ -111,6 +111,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.wakeRuns(ctx); err != nil {
 		return err
 	}
+	if err := e.wakeScans(ctx); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 

@@ -88,9 +88,13 @@ func (a *Applier) alikeAgain(ctx context.Context, c store.AlikeCheck) error {
 	if err != nil {
 		return err
 	}
-	s := Scan{Kind: c.Kind, Cause: Cause{Actor: "datum", Source: FromSweep, CorrelationID: domain.NewID("cor")}}
+	cause := Cause{Actor: "datum", Source: FromSweep, CorrelationID: domain.NewID("cor")}
 	for _, x := range weighed(rec, recs, pol.Kind(c.Kind).Match.Ask) {
-		if _, err := a.found(ctx, s, alikeCase(c.Kind, NameOf(rec.Values), max(rec.EntityID, x.entityID), min(rec.EntityID, x.entityID), "", "", x.verdict)); err != nil {
+		err := a.transact(ctx, cause, func(r *run) error {
+			_, err := r.askWhether(alikeCase(c.Kind, NameOf(rec.Values), max(rec.EntityID, x.entityID), min(rec.EntityID, x.entityID), "", "", x.verdict), false)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package change_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,6 @@ import (
 
 	"datum/domain"
 	"datum/domain/change"
-	"datum/domain/match"
 	"datum/domain/ownership"
 	"datum/domain/store"
 )
@@ -295,18 +295,23 @@ func TestDuplicatesOfTheWholeDatabase(t *testing.T) {
 	w.none(store.CaseDuplicate)
 	_, err := w.pool.Exec(ctx, `DELETE FROM match_keys WHERE key LIKE '~%'`) // as a version before this one left them
 	w.ok(err)
-	scan := func(dry bool) (pairs [][2]string, records int) {
+	scan := func(dry bool) (pairs [][2]string, records int64) {
 		t.Helper()
-		w.ok(w.a.Duplicates(ctx, change.Scan{Kind: customer, Dry: dry, Cause: w.cause(ops, change.FromCase),
-			Found: func(x, y string, v match.Verdict) error {
-				if v.Score < 0.8 || len(v.Reasons) == 0 {
-					t.Errorf("%s and %s: %+v", x, y, v)
-				}
-				pairs = append(pairs, [2]string{x, y})
-				return nil
-			},
-			Progress: func(n, _ int) { records = n }}))
-		return pairs, records
+		s, err := w.a.StartScan(ctx, change.Scan{Kind: customer, Dry: dry}, w.cause(ops, change.FromCase))
+		w.ok(err)
+		s, err = w.a.RunScan(ctx, s.ID, "", 0, nil)
+		if w.ok(err); s.Status != "done" || s.Compared != s.Total {
+			t.Errorf("it stands at %+v", s)
+		}
+		found, err := store.DuplicatePairs(ctx, w.pool, s.ID, store.DuplicatePair{}, 100)
+		w.ok(err)
+		for _, p := range found {
+			if p.Score < 0.8 || len(p.Reasons) == 0 || p.Decision != "ask" || (p.CaseID == "") != dry {
+				t.Errorf("found %+v", p)
+			}
+			pairs = append(pairs, [2]string{p.OtherID, p.EntityID})
+		}
+		return pairs, s.Compared
 	}
 	if pairs, n := scan(true); len(pairs) != 1 || pairs[0] != [2]string{a, b} || n != 3 {
 		t.Errorf("dry: %v of %d records", pairs, n)
@@ -328,7 +333,96 @@ func TestDuplicatesOfTheWholeDatabase(t *testing.T) {
 		t.Errorf("asked again: %v", pairs)
 	}
 	w.none(store.CaseDuplicate)
-	if err := w.a.Duplicates(ctx, change.Scan{Kind: domain.KindLocation}); domain.CodeOf(err) != domain.Invalid {
+	if _, err := w.a.StartScan(ctx, change.Scan{Kind: domain.KindLocation}, w.cause(ops, change.FromCase)); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("locations: %v", err)
+	}
+}
+
+// A scan that is stopped goes on where it stood, whoever takes it up; one at a time is at it; cancelled it ends. What it has found says
+// what became of it.
+func TestScanIsResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(ownership.DefaultSource(), "match: {ask: 0.8}", "match: {}", 1))
+	const n = 8
+	for i := range n {
+		w.see(crm, fmt.Sprintf("h%d", i), values("legalName", fmt.Sprintf("Harbour Freight %d Pty Ltd", 100+i/2), "phone", fmt.Sprintf("+6129555010%d", i/2)))
+	}
+	start := func(dry bool) store.DuplicateScan {
+		t.Helper()
+		s, err := w.a.StartScan(ctx, change.Scan{Kind: customer, PerSecond: 50, Dry: dry}, w.cause(ops, change.FromCase)) // one at a time
+		w.ok(err)
+		return s
+	}
+	s := start(false)
+	if _, err := w.a.StartScan(ctx, change.Scan{Kind: customer}, w.cause(ops, change.FromCase)); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("two at once: %v", err)
+	}
+	at := w.process1()
+	_, err := w.pool.Exec(ctx, `UPDATE processes SET heartbeat_at = now() + interval '1 hour'`) // however slow this machine is
+	w.ok(err)
+	stopped, stop := context.WithCancel(ctx)
+	_, err = w.a.RunScan(stopped, s.ID, at, 0, func(s store.DuplicateScan) {
+		if s.Compared == 3 {
+			if other, err := w.process().RunScan(ctx, s.ID, at, 0, nil); err != nil || other.Compared != 3 || other.Status != "running" {
+				t.Errorf("another process beside it: %+v, %v", other, err)
+			}
+			stop()
+		}
+	})
+	if err == nil {
+		t.Error("it did not stop")
+	}
+	half, err := store.DuplicateScanByID(ctx, w.pool, s.ID)
+	if w.ok(err); half.Status != "running" || half.Compared < 3 || half.Compared == n || half.AtExternalID == "" {
+		t.Fatalf("stopped at %+v", half)
+	}
+	if ids, err := store.StrandedDuplicateScans(ctx, w.pool); err != nil || !slices.Equal(ids, []string{s.ID}) {
+		t.Errorf("nobody is to take it up: %v, %v", ids, err)
+	}
+	first := true
+	s, err = w.process().RunScan(ctx, s.ID, at, 0, func(s store.DuplicateScan) {
+		if first && s.Compared != half.Compared {
+			t.Errorf("it goes on at %d, not %d", s.Compared, half.Compared)
+		}
+		first = false
+	})
+	if w.ok(err); s.Status != "done" || s.Compared != n || s.Pairs != n/2 {
+		t.Errorf("ended as %+v", s)
+	}
+	cs := w.open(store.CaseDuplicate)
+	if len(cs) != n/2 {
+		t.Fatalf("%d cases", len(cs))
+	}
+	w.decide(cs[0].ID, change.ChoiceDifferent)
+	w.decide(cs[1].ID, change.ChoiceSame)
+	decided := map[string]int{}
+	var last store.DuplicatePair
+	for range n { // page by page
+		page, err := store.DuplicatePairs(ctx, w.pool, s.ID, last, 1)
+		if w.ok(err); len(page) == 0 {
+			break
+		}
+		if last.EntityID != "" && page[0].Score > last.Score {
+			t.Errorf("%v comes after %v", page[0], last)
+		}
+		last = page[0]
+		decided[last.Decision]++
+	}
+	if decided["different"] != 1 || decided["same"] != 1 || decided["ask"] != n/2-2 {
+		t.Errorf("what became of them: %v", decided)
+	}
+
+	s = start(true)
+	if s, err = w.a.CancelScan(ctx, s.ID, w.cause(ops, change.FromCase)); err != nil || s.Status != "cancelled" || s.EndedBy == "" {
+		t.Errorf("cancelled: %+v, %v", s, err)
+	}
+	if s, err = w.a.RunScan(ctx, s.ID, at, 0, nil); err != nil || s.Compared != 0 {
+		t.Errorf("it goes on all the same: %+v, %v", s, err)
+	}
+	if _, err = w.a.CancelScan(ctx, s.ID, w.cause(ops, change.FromCase)); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("cancelled twice: %v", err)
+	}
+	if _, err = w.a.CancelScan(ctx, "scan_none", w.cause(ops, change.FromCase)); domain.CodeOf(err) != domain.NotFound {
+		t.Errorf("cancelled what is not: %v", err)
 	}
 }

@@ -72,7 +72,7 @@ func (w *world) begin(tb rapid.TB, policy string) {
 	w.tb = tb
 	b := &pgx.Batch{}
 	for _, table := range []string{"feed", "history", "cases", "case_events", "case_rules", "projections", "pins", "merges", "match_keys", "match_locks", "record_aliases", "records",
-		"customer_contacts", "customers", "entities", "idempotency", "policies", "cursors", "brake_log", "signals", "drifts", "alike_checks"} {
+		"customer_contacts", "customers", "entities", "idempotency", "policies", "cursors", "brake_log", "signals", "drifts", "alike_checks", "duplicate_scans"} {
 		b.Queue("DELETE FROM " + table)
 	}
 	w.ok(w.pool.SendBatch(ctx, b).Close())

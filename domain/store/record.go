@@ -382,14 +382,35 @@ func AlikeChecked(ctx context.Context, db DB, c AlikeCheck) error {
 }
 
 // LinkedAfter returns the next live records of a kind that belong to an entity, in the order of system and id.
-func LinkedAfter(ctx context.Context, db DB, kind domain.Kind, system, externalID string, limit int) ([]*Record, error) {
-	rows, err := db.Query(ctx, `-- name: LinkedAfter
-		SELECT `+recordColumns+` FROM records WHERE kind = $1 AND (system, kind, external_id) > ($2, $1, $3) AND entity_id IS NOT NULL AND NOT deleted
-		ORDER BY system, kind, external_id LIMIT $4`, kind, system, externalID, limit)
+func LinkedAfter(ctx context.Context, db DB, kind domain.Kind, system, externalID string, limit int) (recs []*Record, err error) {
+	rows, err := db.Query(ctx, `-- name: LinkedAfterSystems
+		SELECT name FROM systems WHERE name >= $1 ORDER BY name`, system)
 	if err != nil {
 		return nil, fmt.Errorf("store.LinkedAfter: %w", err)
 	}
-	return pgx.CollectRows(rows, scanRecord)
+	systems, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("store.LinkedAfter: %w", err)
+	}
+	for _, s := range systems { // one by one: only then is the order that of an index, whatever the planner knows
+		if s != system {
+			externalID = ""
+		}
+		rows, err := db.Query(ctx, `-- name: LinkedAfter
+			SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND external_id > $3 AND entity_id IS NOT NULL AND NOT deleted
+			ORDER BY external_id LIMIT $4`, s, kind, externalID, limit-len(recs))
+		if err != nil {
+			return nil, fmt.Errorf("store.LinkedAfter: %w", err)
+		}
+		more, err := pgx.CollectRows(rows, scanRecord)
+		if err != nil {
+			return nil, fmt.Errorf("store.LinkedAfter: %w", err)
+		}
+		if recs = append(recs, more...); len(recs) == limit {
+			break
+		}
+	}
+	return recs, nil
 }
 
 // UnlinkedMatches returns, by system, the live records without an entity that share one of the keys. They are locked.

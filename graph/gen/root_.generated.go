@@ -35,6 +35,8 @@ type ResolverRoot interface {
 	Customer() CustomerResolver
 	CustomerEvent() CustomerEventResolver
 	Drift() DriftResolver
+	DuplicatePair() DuplicatePairResolver
+	DuplicateScan() DuplicateScanResolver
 	EntityEvent() EntityEventResolver
 	HistoryConnection() HistoryConnectionResolver
 	Invoice() InvoiceResolver
@@ -96,6 +98,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ApproveWritesInput", ec.unmarshalInputApproveWritesInput),
 			graphql.NewInputUnmarshaler("ArchiveCustomerInput", ec.unmarshalInputArchiveCustomerInput),
 			graphql.NewInputUnmarshaler("AssignCaseInput", ec.unmarshalInputAssignCaseInput),
+			graphql.NewInputUnmarshaler("CancelDuplicateScanInput", ec.unmarshalInputCancelDuplicateScanInput),
 			graphql.NewInputUnmarshaler("CancelReprocessInput", ec.unmarshalInputCancelReprocessInput),
 			graphql.NewInputUnmarshaler("CaseFilter", ec.unmarshalInputCaseFilter),
 			graphql.NewInputUnmarshaler("CommentCaseInput", ec.unmarshalInputCommentCaseInput),
@@ -148,6 +151,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ResolveCasesInput", ec.unmarshalInputResolveCasesInput),
 			graphql.NewInputUnmarshaler("ResumeSystemInput", ec.unmarshalInputResumeSystemInput),
 			graphql.NewInputUnmarshaler("RetryProjectionInput", ec.unmarshalInputRetryProjectionInput),
+			graphql.NewInputUnmarshaler("ScanDuplicatesInput", ec.unmarshalInputScanDuplicatesInput),
 			graphql.NewInputUnmarshaler("SetRetentionInput", ec.unmarshalInputSetRetentionInput),
 			graphql.NewInputUnmarshaler("SetSystemModeInput", ec.unmarshalInputSetSystemModeInput),
 			graphql.NewInputUnmarshaler("SnoozeCaseInput", ec.unmarshalInputSnoozeCaseInput),
@@ -2450,6 +2454,148 @@ type DriftEdge {
   cursor: String!
   "The drift."
   node: Drift!
+}
+`, BuiltIn: false},
+	{Name: "../schema/duplicate.graphqls", Input: `extend type Query {
+  "Searches for duplicates in the whole database, newest first."
+  duplicateScans("How many, at most 100." first: Int = 20): [DuplicateScan!]! @listSize(assumedSize: 20) @requires(role: OPERATOR)
+  "One search for duplicates, null if there is none."
+  duplicateScan("Its id." id: ID!): DuplicateScan @requires(role: OPERATOR)
+}
+
+extend type Mutation {
+  """
+  Begins a search for duplicates among everything of a kind, in the background: each pair that may be one becomes a POSSIBLE_DUPLICATE
+  case, unless one is open or a person has said that they are different. It survives crashes.
+  """
+  scanDuplicates("Among what, and how." input: ScanDuplicatesInput!): ScanDuplicatesPayload! @requires(role: OPERATOR)
+  "Ends a search. The cases that it has opened stay."
+  cancelDuplicateScan("Which one." input: CancelDuplicateScanInput!): CancelDuplicateScanPayload! @requires(role: OPERATOR)
+}
+
+"A search for duplicates in the whole database, with its progress."
+type DuplicateScan {
+  "Its id."
+  id: ID!
+  "What is compared."
+  kind: EntityKind!
+  "Whether it only looks: then no cases are opened."
+  dryRun: Boolean!
+  "The probability from which a pair counts, 0 to 1."
+  ask: Float!
+  "At most so many records are compared in a second."
+  perSecond: Int!
+  "How it stands."
+  status: ReprocessStatus!
+  "Who began it."
+  actor: String!
+  "Ties together everything one cause led to."
+  correlationId: String
+  "When it was begun."
+  startedAt: Time!
+  "When it ended."
+  finishedAt: Time
+  "Who cancelled it."
+  endedBy: String
+  "How many records there were when it began."
+  total: Int!
+  "How many have been compared."
+  compared: Int!
+  "How many pairs it has found."
+  found: Int!
+  "When it will have ended if it goes on like this, null if that cannot be told."
+  eta: Time
+  "The pairs it has found so far, the likeliest first."
+  pairs(
+    "Page size, at most 100."
+    first: Int = 20
+    "Cursor of the last edge of the page before."
+    after: String
+  ): DuplicatePairConnection!
+}
+
+"Two entities that may be one."
+type DuplicatePair {
+  "The later one: it waits until this is decided."
+  entity: Entity
+  "The id of the later one."
+  entityId: ID!
+  "The older one."
+  other: Entity
+  "The id of the older one."
+  otherId: ID!
+  "The probability that they are one, 0 to 1."
+  score: Float!
+  "What speaks for it and against it, the strongest first."
+  reasons: [String!]!
+  "What has become of it by now."
+  decision: DuplicateDecision!
+  "The case that asks, or has asked; null of a dry run."
+  case: Case
+}
+
+"What has become of two entities that may be one."
+enum DuplicateDecision {
+  "A person is to decide."
+  ASK
+  "They are one: merged."
+  SAME
+  "They are two."
+  DIFFERENT
+  "Nothing is to be decided any more: what they say is no longer alike."
+  OVER
+}
+
+"A page of pairs."
+type DuplicatePairConnection {
+  "The pairs with their cursors."
+  edges: [DuplicatePairEdge!]!
+  "The pairs."
+  nodes: [DuplicatePair!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+}
+
+"A pair in a page."
+type DuplicatePairEdge {
+  "Pass it as ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The pair."
+  node: DuplicatePair!
+}
+
+"What to search, and how."
+input ScanDuplicatesInput {
+  "What is compared: CUSTOMER, PRODUCT, INVOICE or CREDIT_NOTE."
+  kind: EntityKind = CUSTOMER
+  "Only look: open no cases."
+  dryRun: Boolean = false
+  "The probability from which a pair counts, 0 to 1; the policy's if absent, or 0.8 if it has none."
+  ask: Float
+  "At most so many records are compared in a second."
+  perSecond: Int = 1000
+}
+
+"The answer to ` + "`" + `scanDuplicates` + "`" + `."
+type ScanDuplicatesPayload {
+  "The search, null if it was refused."
+  scan: DuplicateScan
+  "What was refused, and why."
+  userErrors: [UserError!]!
+}
+
+"Which search."
+input CancelDuplicateScanInput {
+  "Its id."
+  id: ID!
+}
+
+"The answer to ` + "`" + `cancelDuplicateScan` + "`" + `."
+type CancelDuplicateScanPayload {
+  "The search as it now is, null if there is none."
+  scan: DuplicateScan
+  "What was refused, and why."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../schema/entity.graphqls", Input: `"A day without time or zone, for example 2026-03-31. Dates of documents are days of the business, never moments."
@@ -5891,6 +6037,16 @@ func (ec *executionContext) childFields_BasSummary(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type BasSummary", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelDuplicateScanPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "scan":
+		return ec.fieldContext_CancelDuplicateScanPayload_scan(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelDuplicateScanPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelDuplicateScanPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CancelReprocessPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "run":
@@ -6623,6 +6779,88 @@ func (ec *executionContext) childFields_DriftExample(ctx context.Context, field 
 		return ec.fieldContext_DriftExample_value(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DriftExample", field.Name)
+}
+
+func (ec *executionContext) childFields_DuplicatePair(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entity":
+		return ec.fieldContext_DuplicatePair_entity(ctx, field)
+	case "entityId":
+		return ec.fieldContext_DuplicatePair_entityId(ctx, field)
+	case "other":
+		return ec.fieldContext_DuplicatePair_other(ctx, field)
+	case "otherId":
+		return ec.fieldContext_DuplicatePair_otherId(ctx, field)
+	case "score":
+		return ec.fieldContext_DuplicatePair_score(ctx, field)
+	case "reasons":
+		return ec.fieldContext_DuplicatePair_reasons(ctx, field)
+	case "decision":
+		return ec.fieldContext_DuplicatePair_decision(ctx, field)
+	case "case":
+		return ec.fieldContext_DuplicatePair_case(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DuplicatePair", field.Name)
+}
+
+func (ec *executionContext) childFields_DuplicatePairConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DuplicatePairConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DuplicatePairConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DuplicatePairConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DuplicatePairConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DuplicatePairEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DuplicatePairEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DuplicatePairEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DuplicatePairEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DuplicateScan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DuplicateScan_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_DuplicateScan_kind(ctx, field)
+	case "dryRun":
+		return ec.fieldContext_DuplicateScan_dryRun(ctx, field)
+	case "ask":
+		return ec.fieldContext_DuplicateScan_ask(ctx, field)
+	case "perSecond":
+		return ec.fieldContext_DuplicateScan_perSecond(ctx, field)
+	case "status":
+		return ec.fieldContext_DuplicateScan_status(ctx, field)
+	case "actor":
+		return ec.fieldContext_DuplicateScan_actor(ctx, field)
+	case "correlationId":
+		return ec.fieldContext_DuplicateScan_correlationId(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_DuplicateScan_startedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_DuplicateScan_finishedAt(ctx, field)
+	case "endedBy":
+		return ec.fieldContext_DuplicateScan_endedBy(ctx, field)
+	case "total":
+		return ec.fieldContext_DuplicateScan_total(ctx, field)
+	case "compared":
+		return ec.fieldContext_DuplicateScan_compared(ctx, field)
+	case "found":
+		return ec.fieldContext_DuplicateScan_found(ctx, field)
+	case "eta":
+		return ec.fieldContext_DuplicateScan_eta(ctx, field)
+	case "pairs":
+		return ec.fieldContext_DuplicateScan_pairs(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DuplicateScan", field.Name)
 }
 
 func (ec *executionContext) childFields_EditSignalPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8239,6 +8477,16 @@ func (ec *executionContext) childFields_RetryProjectionPayload(ctx context.Conte
 		return ec.fieldContext_RetryProjectionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RetryProjectionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ScanDuplicatesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "scan":
+		return ec.fieldContext_ScanDuplicatesPayload_scan(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ScanDuplicatesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScanDuplicatesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetRetentionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -293,6 +293,20 @@ type BasSummary struct {
 	LeftOut []*BasLeftOut `json:"leftOut"`
 }
 
+// Which search.
+type CancelDuplicateScanInput struct {
+	// Its id.
+	ID string `json:"id"`
+}
+
+// The answer to `cancelDuplicateScan`.
+type CancelDuplicateScanPayload struct {
+	// The search as it now is, null if there is none.
+	Scan *DuplicateScan `json:"scan,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which run.
 type CancelReprocessInput struct {
 	// Its id.
@@ -1191,6 +1205,74 @@ type DriftFilter struct {
 	Sort graphql.Omittable[*DriftSort] `json:"sort,omitempty,omitzero"`
 	// In one of these states.
 	Status graphql.Omittable[[]DriftStatus] `json:"status,omitempty,omitzero"`
+}
+
+// Two entities that may be one.
+type DuplicatePair struct {
+	// The id of the later one.
+	EntityID string `json:"entityId"`
+	// The id of the older one.
+	OtherID string `json:"otherId"`
+	// The probability that they are one, 0 to 1.
+	Score float64 `json:"score"`
+	// What speaks for it and against it, the strongest first.
+	Reasons []string `json:"reasons"`
+	// What has become of it by now.
+	Decision DuplicateDecision `json:"decision"`
+	// CaseID is the case's id, empty if none.
+	CaseID string `json:"-"`
+}
+
+// A page of pairs.
+type DuplicatePairConnection struct {
+	// The pairs with their cursors.
+	Edges []*DuplicatePairEdge `json:"edges"`
+	// The pairs.
+	Nodes []*DuplicatePair `json:"nodes"`
+	// Where the page stands.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A pair in a page.
+type DuplicatePairEdge struct {
+	// Pass it as `after`.
+	Cursor string `json:"cursor"`
+	// The pair.
+	Node *DuplicatePair `json:"node"`
+}
+
+// A search for duplicates in the whole database, with its progress.
+type DuplicateScan struct {
+	// Its id.
+	ID string `json:"id"`
+	// What is compared.
+	Kind EntityKind `json:"kind"`
+	// Whether it only looks: then no cases are opened.
+	DryRun bool `json:"dryRun"`
+	// The probability from which a pair counts, 0 to 1.
+	Ask float64 `json:"ask"`
+	// At most so many records are compared in a second.
+	PerSecond int `json:"perSecond"`
+	// How it stands.
+	Status ReprocessStatus `json:"status"`
+	// Who began it.
+	Actor string `json:"actor"`
+	// Ties together everything one cause led to.
+	CorrelationID *string `json:"correlationId,omitempty,omitzero"`
+	// When it was begun.
+	StartedAt time.Time `json:"startedAt"`
+	// When it ended.
+	FinishedAt *time.Time `json:"finishedAt,omitempty,omitzero"`
+	// Who cancelled it.
+	EndedBy *string `json:"endedBy,omitempty,omitzero"`
+	// How many records there were when it began.
+	Total int `json:"total"`
+	// How many have been compared.
+	Compared int `json:"compared"`
+	// How many pairs it has found.
+	Found int `json:"found"`
+	// When it will have ended if it goes on like this, null if that cannot be told.
+	Eta *time.Time `json:"eta,omitempty,omitzero"`
 }
 
 // Which signal, and what its object should have said.
@@ -3129,6 +3211,26 @@ type RetryProjectionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What to search, and how.
+type ScanDuplicatesInput struct {
+	// What is compared: CUSTOMER, PRODUCT, INVOICE or CREDIT_NOTE.
+	Kind graphql.Omittable[*EntityKind] `json:"kind,omitempty,omitzero"`
+	// Only look: open no cases.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty,omitzero"`
+	// The probability from which a pair counts, 0 to 1; the policy's if absent, or 0.8 if it has none.
+	Ask graphql.Omittable[*float64] `json:"ask,omitempty,omitzero"`
+	// At most so many records are compared in a second.
+	PerSecond graphql.Omittable[*int] `json:"perSecond,omitempty,omitzero"`
+}
+
+// The answer to `scanDuplicates`.
+type ScanDuplicatesPayload struct {
+	// The search, null if it was refused.
+	Scan *DuplicateScan `json:"scan,omitempty,omitzero"`
+	// What was refused, and why.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // How long to keep what.
 type SetRetentionInput struct {
 	// The name of a retention.
@@ -4479,6 +4581,70 @@ func (e *DriftStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e DriftStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What has become of two entities that may be one.
+type DuplicateDecision string
+
+const (
+	// A person is to decide.
+	DuplicateDecisionAsk DuplicateDecision = "ASK"
+	// They are one: merged.
+	DuplicateDecisionSame DuplicateDecision = "SAME"
+	// They are two.
+	DuplicateDecisionDifferent DuplicateDecision = "DIFFERENT"
+	// Nothing is to be decided any more: what they say is no longer alike.
+	DuplicateDecisionOver DuplicateDecision = "OVER"
+)
+
+var AllDuplicateDecision = []DuplicateDecision{
+	DuplicateDecisionAsk,
+	DuplicateDecisionSame,
+	DuplicateDecisionDifferent,
+	DuplicateDecisionOver,
+}
+
+func (e DuplicateDecision) IsValid() bool {
+	switch e {
+	case DuplicateDecisionAsk, DuplicateDecisionSame, DuplicateDecisionDifferent, DuplicateDecisionOver:
+		return true
+	}
+	return false
+}
+
+func (e DuplicateDecision) String() string {
+	return string(e)
+}
+
+func (e *DuplicateDecision) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DuplicateDecision(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DuplicateDecision", str)
+	}
+	return nil
+}
+
+func (e DuplicateDecision) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *DuplicateDecision) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e DuplicateDecision) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -8,8 +9,62 @@ import (
 	"testing"
 
 	"datum/domain"
+	"datum/domain/change"
+	"datum/domain/store"
 	"datum/internal/admin"
 )
+
+// The duplicates of the database are written and asked about; a dry run only writes them.
+func TestMatchDatabase(t *testing.T) {
+	t.Parallel()
+	a, out := setup(t)
+	ctx := t.Context()
+	now, err := store.Policy(ctx, a.Pool, 0)
+	must(t, err)
+	_, err = a.Engine.Applier().Publish(ctx, now.Version, strings.Replace(now.Source, "match: {ask: 0.8}", "match: {}", 1), a.Around, change.Cause{Actor: "test"})
+	must(t, err)
+	for i, name := range []string{"Banksia Timber Pty Ltd", "Banksia Timbers", "Quoll Freight"} {
+		_, err := a.Engine.Applier().Record(ctx, change.Incoming{System: "crm", Cause: change.Cause{Actor: "system:crm", Source: change.FromPoll}, Record: domain.Record{
+			Kind: domain.KindCustomer, ExternalID: fmt.Sprint(i), Values: domain.Values{"legalName": domain.TextValue(name), "phone": domain.TextValue(fmt.Sprintf("+6129555010%d", i/2))}}})
+		must(t, err)
+	}
+	run := func(args string) (string, error) {
+		o, err := admin.ParseMatch(io.Discard, strings.Fields(args))
+		must(t, err)
+		before := len(out.String())
+		err = a.Match(ctx, o)
+		return out.String()[before:], err
+	}
+	open := func() map[string]int64 {
+		n, err := store.CountCases(ctx, a.Pool)
+		must(t, err)
+		return n
+	}
+	for _, args := range []string{"--dry-run", "--per-second 5000"} {
+		s, err := run(args)
+		must(t, err)
+		lines := strings.Split(strings.TrimSpace(s), "\n")
+		if len(lines) != 2 || lines[0] != "id_a,id_b,score,decision,reasons" || !strings.Contains(lines[1], ",ask,") || !strings.Contains(lines[1], "same telephone number") {
+			t.Errorf("%s wrote %q", args, lines)
+		}
+		if n := open()[store.CaseDuplicate]; n != map[string]int64{"--dry-run": 0}[args]+map[string]int64{"--per-second 5000": 1}[args] {
+			t.Errorf("%d cases after %s", n, args)
+		}
+	}
+	if s, err := run(""); err != nil || strings.Count(s, "\n") != 1 {
+		t.Errorf("asked twice: %q, %v", s, err)
+	}
+	for _, args := range []string{"--kind Location", "--kind Nothing", "--per-second -3"} {
+		if _, err := run(args); domain.CodeOf(err) != domain.Invalid {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "pairs.csv")
+	must(t, a.Match(ctx, admin.MatchOptions{Kind: "Customer", Dry: true, Out: file}))
+	if b, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(b), "id_a,") {
+		t.Errorf("the file says %q, %v", b, err)
+	}
+}
 
 func TestMatchCSV(t *testing.T) {
 	t.Parallel()
