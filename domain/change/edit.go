@@ -282,6 +282,13 @@ func (r *run) update(e Edit, res *Result) error {
 		}
 	}
 	s.resolve()
+	if refused, err := s.halfway(e); err != nil || refused != nil {
+		if refused != nil {
+			res.Refused = append(res.Refused, refused)
+			r.keepOnlyRefusals(st, res.Refused, e)
+		}
+		return err
+	}
 	native := pol.Adapter(e.System) == ownership.Native
 	if lines := e.Fields["lines"]; !lines.Empty() {
 		whole := st.Entity.Golden.Clone()

@@ -132,9 +132,11 @@ func (s *settlement) resolve() {
 		}
 		c := ownership.Contribution{System: rec.System, ExternalID: rec.ExternalID, Values: rec.Values, Echo: rec.Echo, Deleted: rec.Deleted}
 		if rec.Deleted && rec.MergedInto == "" && rec.System == s.kp.Owner {
-			// The owner of the kind has deleted it: everybody else archives theirs.
-			c.Values = rec.Values.Clone()
-			c.Values["status"] = domain.TextValue("ARCHIVED")
+			// The owner of the kind has deleted it: everybody else archives theirs, voids it or calls it off.
+			if f, v := ended(s.kp, rec.Values); v != "" {
+				c.Values = rec.Values.Clone()
+				c.Values[f] = domain.TextValue(v)
+			}
 		}
 		cs = append(cs, withOwn(rec, c))
 	}

@@ -20,11 +20,11 @@ func Totals(ctx context.Context, db DB, kind domain.Kind) (entities, signals int
 	return entities, signals, nil
 }
 
-// SweptSince reports whether a sweep that began after the time is finished.
+// SweptSince reports whether a sweep that began after the time has listed everything, and asked for what it missed.
 func SweptSince(ctx context.Context, db DB, system string, kind domain.Kind, since time.Time) (bool, error) {
 	var ok bool
 	err := db.QueryRow(ctx, `-- name: SweptSince
-		SELECT EXISTS (SELECT 1 FROM cursors WHERE system = $1 AND kind = $2 AND name = 'sweep' AND pass_started >= $3 AND finished_at >= pass_started)`,
+		SELECT EXISTS (SELECT 1 FROM sweeps WHERE system = $1 AND kind = $2 AND started_at >= $3 AND listed_at IS NOT NULL)`,
 		system, kind, since).Scan(&ok)
 	if err != nil {
 		return false, fmt.Errorf("store.SweptSince: %w", err)
