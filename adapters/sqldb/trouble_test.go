@@ -240,11 +240,15 @@ func TestLocked(t *testing.T) {
 		_, err = tx.Exec("UPDATE clients SET colour = 'x' WHERE id = " + r.ExternalID)
 		must(t, err)
 		log := &exchanges{}
-		runner, err := rest.NewRunner(rest.Config{System: "ops", Timeout: 200 * time.Millisecond, Exchanges: log, Secrets: []string{"Client 001"}, Log: slog.New(slog.DiscardHandler)})
-		must(t, err)
-		a.s.HTTP = runner
+		within := func(timeout time.Duration) {
+			runner, err := rest.NewRunner(rest.Config{System: "ops", Timeout: timeout, Exchanges: log, Secrets: []string{"Client 001"}, Log: slog.New(slog.DiscardHandler)})
+			must(t, err)
+			a.s.HTTP = runner
+		}
+		within(200 * time.Millisecond)
 		is(t, "locked", a.one(t, update(r, w.CanonicalID, domain.Values{"legalName": `"x"`})).Err, domain.Unavailable)
 		must(t, tx.Rollback())
+		within(30 * time.Second)
 		is(t, "free", a.one(t, update(r, w.CanonicalID, domain.Values{"legalName": `"Z"`})).Err, "")
 		if _, err := a.Fetch(t.Context(), r.Kind, r.ExternalID); err != nil {
 			t.Error(err)
