@@ -39,12 +39,11 @@ type fixture struct {
 // idle is a queue without workers: these tests look at what is queued in the tables.
 type idle struct{}
 
-func (idle) Wake(context.Context, pgx.Tx, []change.Wake) error          { return nil }
-func (idle) Ingest(context.Context, pgx.Tx, string) error               { return nil }
-func (idle) Remap(context.Context, pgx.Tx, string, int64) error         { return nil }
-func (idle) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
-func (idle) Follow(context.Context, pgx.Tx, []string) error             { return nil }
-func (idle) Resettle(context.Context, pgx.Tx, int64) error              { return nil }
+func (idle) Wake(context.Context, pgx.Tx, []change.Wake, []string) error { return nil }
+func (idle) Ingest(context.Context, pgx.Tx, string) error                { return nil }
+func (idle) Remap(context.Context, pgx.Tx, string, int64) error          { return nil }
+func (idle) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error  { return nil }
+func (idle) Resettle(context.Context, pgx.Tx, int64) error               { return nil }
 func (idle) Drift(ownership.System, domain.Kind, json.RawMessage, json.RawMessage, []domain.Issue) []domain.Issue {
 	return nil
 }

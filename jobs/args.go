@@ -31,10 +31,12 @@ type IngestArgs struct {
 // Kind implements river.JobArgs.
 func (IngestArgs) Kind() string { return "ingest" }
 
-// ProjectArgs asks for the due projections of a system and kind to be worked off.
+// ProjectArgs asks for the due projections of a system and kind to be worked off. Lane is that of what has just become due, "" if
+// that is not known.
 type ProjectArgs struct {
 	System string      `json:"system" river:"unique"`
 	Of     domain.Kind `json:"kind" river:"unique"`
+	Lane   string      `json:"lane,omitempty"`
 }
 
 // Kind implements river.JobArgs.
@@ -105,17 +107,21 @@ func unique(queue string) *river.InsertOpts {
 // queue implements change.Queue.
 type queue struct{ *Engine }
 
-// Wake queues one job for each system and kind. They are not unique: one that runs may have looked for due rows before this
-// change is committed.
-func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake) error {
+// Wake queues one job for each system and kind of which projections have become due, and one for each entity that flows follow.
+// They are not unique: one that runs may have looked before this change is committed.
+func (q queue) Wake(ctx context.Context, tx pgx.Tx, wakes []change.Wake, changed []string) error {
 	var params []river.InsertManyParams
 	for _, w := range wakes {
-		args := ProjectArgs{System: w.System, Of: w.Kind}
+		args := ProjectArgs{System: w.System, Of: w.Kind, Lane: w.Lane}
 		if !slices.ContainsFunc(params, func(p river.InsertManyParams) bool { return p.Args == args }) {
 			params = append(params, river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: outQueue(w.System), MaxAttempts: 1000}})
 		}
 	}
-	_, err := q.client.InsertManyFastTx(ctx, tx, params)
+	for _, id := range changed {
+		params = append(params, river.InsertManyParams{Args: FlowArgs{EntityID: id}, InsertOpts: &river.InsertOpts{Queue: flowQueue, MaxAttempts: 100}})
+	}
+	// Not the fast way, which is a COPY: for so few it is slower.
+	_, err := q.client.InsertManyTx(ctx, tx, params)
 	return err
 }
 
@@ -136,16 +142,6 @@ func (q queue) Ingest(ctx context.Context, tx pgx.Tx, system string) error {
 	return q.ingestTx(ctx, tx, system)
 }
 
-// Follow queues one job for each entity. They are not unique: one that runs may have read the entity before this change.
-func (q queue) Follow(ctx context.Context, tx pgx.Tx, ids []string) error {
-	params := make([]river.InsertManyParams, len(ids))
-	for i, id := range ids {
-		params[i] = river.InsertManyParams{Args: FlowArgs{EntityID: id}, InsertOpts: &river.InsertOpts{Queue: flowQueue, MaxAttempts: 100}}
-	}
-	_, err := q.client.InsertManyFastTx(ctx, tx, params)
-	return err
-}
-
 func (q queue) Resettle(ctx context.Context, tx pgx.Tx, version int64) error {
 	_, err := q.client.InsertTx(ctx, tx, ResettleArgs{Version: version}, nil)
 	return err
@@ -153,7 +149,7 @@ func (q queue) Resettle(ctx context.Context, tx pgx.Tx, version int64) error {
 
 // ingestTx queues a job for new signals of the system.
 func (e *Engine) ingestTx(ctx context.Context, tx pgx.Tx, system string) error {
-	_, err := e.client.InsertManyFastTx(ctx, tx, []river.InsertManyParams{{Args: IngestArgs{System: system}, InsertOpts: &river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000}}})
+	_, err := e.client.InsertTx(ctx, tx, IngestArgs{System: system}, &river.InsertOpts{Queue: inQueue(system), MaxAttempts: 1000})
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestPassesLeaveNothingDue: rows become due from many sides, each followed by a job. However the jobs meet, in the end nothing is due.
@@ -155,5 +156,25 @@ func TestTurnsShareFailure(t *testing.T) {
 	}()
 	if err := ts.join(t.Context(), "order", "c", func(context.Context, []string) error { return nil }); err != nil {
 		t.Errorf("after a panic: %v", err)
+	}
+}
+
+// TestRestIsOfOneLane: what the budget has no call for ends at once; another lane, another kind and a job of no lane do not.
+func TestRestIsOfOneLane(t *testing.T) {
+	t.Parallel()
+	e := &Engine{rests: map[ProjectArgs]time.Time{}}
+	live := ProjectArgs{System: "accounting", Of: "Invoice", Lane: "live"}
+	e.rest(live, time.Hour)
+	if !e.resting(live) {
+		t.Error("the lane that was refused asks again")
+	}
+	for _, of := range []ProjectArgs{{System: "accounting", Of: "Invoice", Lane: "bulk"}, {System: "accounting", Of: "Invoice"}, {System: "accounting", Of: "Payment", Lane: "live"}} {
+		if e.resting(of) {
+			t.Errorf("%+v rests, too", of)
+		}
+	}
+	e.rest(live, -time.Second)
+	if e.resting(live) {
+		t.Error("the rest does not end")
 	}
 }

@@ -66,6 +66,8 @@ type Engine struct {
 	inbox     *inbox
 	sender    *notify.Sender
 	passes    passes
+	rests     map[ProjectArgs]time.Time // when the budget has calls for a lane again
+	written   map[ProjectArgs]time.Time // when a batch was written last
 	turns     turns
 
 	mu      sync.Mutex
@@ -127,6 +129,7 @@ func New(cfg Config, work bool) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, pool: cfg.Pool, log: cfg.Log, vendors: map[string]adapters.Vendor{}, process: store.NewProcess(host, os.Getpid()),
 		exchanges: NewExchangeWriter(cfg.Pool, cfg.Log), systems: map[string]*connected{}, queues: map[string]bool{}, mappings: map[string][]adapters.Mapping{}, timers: map[river.JobArgs]time.Time{}}
+	e.rests, e.written = map[ProjectArgs]time.Time{}, map[ProjectArgs]time.Time{}
 	e.passes.at, e.turns.at = map[ProjectArgs]*passing{}, map[string]*turn{}
 	e.inbox, e.sender = &inbox{Engine: e}, notify.New(cfg.Alerts)
 	for _, v := range cfg.Vendors {

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -26,16 +27,19 @@ type flowWorker struct {
 }
 
 func (w *flowWorker) Work(ctx context.Context, job *river.Job[FlowArgs]) error {
-	pol, _, err := w.applier.Policy(ctx, w.pool, 0)
+	id, key, version, err := store.FlowKey(ctx, w.pool, job.Args.EntityID)
+	if err != nil || id == "" {
+		return err
+	}
+	pol, _, err := w.applier.Policy(ctx, w.pool, version)
 	if err != nil {
 		return err
 	}
 	if pol.Flows.As == "" {
 		return nil
 	}
-	id := job.Args.EntityID
 	if domain.KindOfID(id) == domain.KindStockLevel {
-		f := newFlow(w.Engine, pol)
+		f := newFlow(w.Engine, pol, store.Family{})
 		e, err := f.entity(ctx, id)
 		if err != nil || e == nil {
 			return err
@@ -43,15 +47,11 @@ func (w *flowWorker) Work(ctx context.Context, job *river.Job[FlowArgs]) error {
 		return f.stockLevel(ctx, e)
 	}
 	// Everything about one order is done by one after the other: two payments must not both pay the same cent.
-	id, key, err := store.FlowKey(ctx, w.pool, id)
-	if err != nil || id == "" {
-		return err
-	}
 	return w.turns.join(ctx, key, id, func(ctx context.Context, ids []string) error {
-		return store.Alone(ctx, w.pool, key, func() error {
-			f := newFlow(w.Engine, pol)
+		return store.Alone(ctx, w.pool, key, func(family store.Family) error {
+			f := newFlow(w.Engine, pol, family)
 			for _, id := range ids {
-				e, err := f.entity(ctx, id) // as it is now
+				e, err := f.entity(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -88,13 +88,27 @@ func (f *flow) follow(ctx context.Context, e *store.Entity) error {
 // meanwhile is the next run's.
 type flow struct {
 	*Engine
-	pol      *ownership.Policy
-	seen     map[string]store.Entity
-	caseless map[string]bool // keys of cases of which none is open
+	pol  *ownership.Policy
+	seen map[string]store.Entity
+
+	key    string                   // whose family is known
+	family map[string]bool          // its ids
+	docs   map[domain.Kind][]string // those of what was made from it or belongs to it
+	open   map[string]bool          // keys of their open cases
 }
 
-func newFlow(e *Engine, pol *ownership.Policy) *flow {
-	return &flow{Engine: e, pol: pol, seen: map[string]store.Entity{}, caseless: map[string]bool{}}
+func newFlow(e *Engine, pol *ownership.Policy, family store.Family) *flow {
+	f := &flow{Engine: e, pol: pol, seen: map[string]store.Entity{}, key: family.Key, family: map[string]bool{}, docs: map[domain.Kind][]string{}, open: map[string]bool{}}
+	for _, x := range family.Entities {
+		f.seen[x.ID], f.family[x.ID] = x, true
+		if x.ID != f.key {
+			f.docs[x.Kind] = append(f.docs[x.Kind], x.ID)
+		}
+	}
+	for _, k := range family.Open {
+		f.open[k] = true
+	}
+	return f
 }
 
 func (f *flow) on(name ownership.Flow) bool { return f.pol.Flows.On[name] }
@@ -133,11 +147,25 @@ func (f *flow) edit(ctx context.Context, e change.Edit) (change.Result, error) {
 
 // made returns the document of the kind that was made from the origin, nil if there is none yet.
 func (f *flow) made(ctx context.Context, kind domain.Kind, origin string) (*store.Entity, error) {
-	ids, err := store.MadeFrom(ctx, f.pool, kind, origin)
-	if err != nil || len(ids) == 0 {
-		return nil, err
+	ids := f.docs[kind]
+	if origin != f.key || kind != domain.KindInvoice {
+		var err error
+		if ids, err = store.MadeFrom(ctx, f.pool, kind, origin); err != nil {
+			return nil, err
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
 	}
 	return f.entity(ctx, ids[0])
+}
+
+// ofOrder returns the payments or credit notes of an order, the oldest first.
+func (f *flow) ofOrder(ctx context.Context, kind domain.Kind, order string) ([]string, error) {
+	if order == f.key {
+		return f.docs[kind], nil
+	}
+	return store.OfOrder(ctx, f.pool, kind, order)
 }
 
 func (f *flow) cause(e *store.Entity, flow ownership.Flow) change.Cause {
@@ -165,6 +193,9 @@ func (f *flow) make(ctx context.Context, flow ownership.Flow, from *store.Entity
 			return f.entity(ctx, res.EntityID)
 		}
 		return nil, f.stuckAt(ctx, flow, from, res.Refused[0])
+	}
+	if from.ID == f.key {
+		f.docs[kind] = append(f.docs[kind], res.EntityID)
 	}
 	if err := f.settled(ctx, flowKey(flow, from)); err != nil {
 		return nil, err
@@ -207,19 +238,17 @@ func (f *flow) stuckAt(ctx context.Context, flow ownership.Flow, e *store.Entity
 
 // ask opens a case about a document, once.
 func (f *flow) ask(ctx context.Context, e *store.Entity, key, title, message, next string) error {
-	delete(f.caseless, key)
+	f.open[key] = true
 	return store.OpenCase(ctx, f.pool, store.Case{ID: domain.NewID("case"), Kind: store.CaseFlow, EntityKind: e.Kind, EntityID: e.ID, DedupeKey: key,
 		Title: title, Detail: store.CaseDetail{Message: message, Next: next}})
 }
 
 // settled closes the case of a key: what it was about is no longer so.
 func (f *flow) settled(ctx context.Context, key string) error {
-	if f.caseless[key] {
+	if f.family[key[strings.LastIndex(key, "|")+1:]] && !f.open[key] {
 		return nil
 	}
-	err := store.CloseCaseByKey(ctx, f.pool, key, "no longer so")
-	f.caseless[key] = err == nil
-	return err
+	return store.CloseCaseByKey(ctx, f.pool, key, "no longer so")
 }
 
 // copied are the fields that a document hands on to one made from it.
@@ -298,7 +327,7 @@ func (f *flow) order(ctx context.Context, o *store.Entity) error {
 	}
 	// Payments and refunds of the order may have come before it.
 	for _, kind := range []domain.Kind{domain.KindPayment, domain.KindCreditNote} {
-		ids, err := store.OfOrder(ctx, f.pool, kind, o.ID)
+		ids, err := f.ofOrder(ctx, kind, o.ID)
 		if err != nil {
 			return err
 		}

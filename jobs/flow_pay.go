@@ -167,7 +167,7 @@ func (f *flow) overpaid(ctx context.Context, p *store.Entity, of, invoice string
 	if of == "" {
 		return nil // no order's payment: whoever left it on the account knows
 	}
-	delete(f.caseless, overpaidKey(p))
+	f.open[overpaidKey(p)] = true
 	return store.OpenCase(ctx, f.pool, store.Case{ID: domain.NewID("case"), Kind: store.CaseFlow, EntityKind: p.Kind, EntityID: p.ID, DedupeKey: overpaidKey(p), Field: "allocations",
 		Title: fmt.Sprintf("%s is overpaid by %s", of, left.StringFixed(2)),
 		Detail: store.CaseDetail{Message: fmt.Sprintf("%s was received, and %s of it is more than was open of invoice %s; it stands as credit on the customer's account",
@@ -182,7 +182,7 @@ func (f *flow) uncredit(ctx context.Context, o, inv *store.Entity, missing decim
 	if !f.on(ownership.RefundToCreditNote) {
 		return freed, nil
 	}
-	ids, err := store.OfOrder(ctx, f.pool, domain.KindCreditNote, o.ID)
+	ids, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
 	if err != nil {
 		return freed, err
 	}
@@ -218,7 +218,7 @@ func (f *flow) uncredit(ctx context.Context, o, inv *store.Entity, missing decim
 
 // refund says what money given back pays: the credit notes of the order as far as they are open.
 func (f *flow) refund(ctx context.Context, p, o *store.Entity) error {
-	ids, err := store.OfOrder(ctx, f.pool, domain.KindCreditNote, o.ID)
+	ids, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (f *flow) credit(ctx context.Context, c, o, inv *store.Entity) error {
 	if err := f.set(ctx, ownership.RefundToCreditNote, c, fields); err != nil {
 		return err
 	}
-	ids, err := store.OfOrder(ctx, f.pool, domain.KindPayment, o.ID)
+	ids, err := f.ofOrder(ctx, domain.KindPayment, o.ID)
 	if err != nil {
 		return err
 	}

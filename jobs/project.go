@@ -52,7 +52,7 @@ func (w *projectWorker) Work(ctx context.Context, job *river.Job[ProjectArgs]) (
 		slots = 4
 	}
 	of := ProjectArgs{System: c.Name, Of: kind}
-	if !w.passes.enter(of, batch) {
+	if w.resting(job.Args) || !w.passes.enter(of, batch) {
 		return nil
 	}
 	defer func() {
@@ -169,18 +169,20 @@ func (p *pass) end(ctx context.Context, job *river.Job[ProjectArgs], force bool,
 }
 
 // linger lets a batch fill while a burst is coming in or the budget is tight. The first write after a quiet time goes at
-// once. Each following one waits until its batch is full or nothing more comes for a moment, which grows with the burst.
+// once, unless what others wait for is just being written: those are on their way, too. Each following one waits until its batch is
+// full or nothing more comes for a moment, which grows with the burst.
 func (p *pass) linger(ctx context.Context, round int) error {
 	if p.batch == 1 {
 		return nil
 	}
-	spare, err := p.spacing(ctx, p.c.Name)
+	least, apart, err := p.spacing(ctx, p.c.Name)
 	if err != nil {
 		return err
 	}
-	least, most, lull := spare, spare, time.Duration(0)
+	least = max(least, apart-p.sinceWritten(ProjectArgs{System: p.c.Name, Of: p.kind}))
+	lull := time.Duration(0)
 	if round > 0 {
-		most, lull = max(spare, maxLinger), 100*time.Millisecond<<min(round-1, 2)
+		lull = 100 * time.Millisecond << min(round-1, 2)
 	}
 	began := time.Now()
 	for grew, had := began, 0; ; {
@@ -192,8 +194,14 @@ func (p *pass) linger(ctx context.Context, round int) error {
 		if due > had {
 			grew, had = now, due
 		}
-		if waited := now.Sub(began); waited >= most || waited >= least && now.Sub(grew) >= lull {
+		waited := now.Sub(began)
+		if waited >= max(least, maxLinger) {
 			return nil
+		}
+		if waited >= least && now.Sub(grew) >= lull {
+			if coming, err := store.Coming(ctx, p.pool, p.c.Name, p.kind); err != nil || !coming {
+				return err
+			}
 		}
 		t := time.NewTimer(25 * time.Millisecond)
 		select {
@@ -396,7 +404,13 @@ func (p *pass) write(ctx context.Context, items []*item) (time.Duration, error) 
 		}
 		g.Go(func() error { return p.finish(ctx, it, o) })
 	}
+	if len(unsent) < len(ours) {
+		p.wrote(ProjectArgs{System: p.c.Name, Of: p.kind})
+	}
 	if len(unsent) > 0 {
+		if errors.Is(why, rest.ErrBudget) {
+			p.rest(ProjectArgs{System: p.c.Name, Of: p.kind, Lane: string(laneOf(ours))}, wait)
+		}
 		g.Go(func() error { return p.giveBack(ctx, unsent, wait, why) })
 	}
 	err = g.Wait()

@@ -72,6 +72,7 @@ type rigConfig struct {
 	workerEnv   []string // of real processes, beside what they need
 	log         *slog.Logger
 	tracer      pgx.QueryTracer          // of every statement; may be nil
+	minute      time.Duration            // how long Xero's minute lasts, for it and for Datum; 0 is a minute
 	between     func(base string) string // puts something between Datum and the CRM, and returns its address
 	seed        func(r *rig)             // puts objects into the vendors before Datum looks
 	// hooks and bound are Config's Hooks and HookBound.
@@ -111,7 +112,7 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	mux := http.NewServeMux()
 	r.web = httptest.NewServer(mux)
 	t.Cleanup(r.web.Close)
-	r.cfg = jobs.Config{Pool: r.pool, Sealer: r.sealer, Vendors: all.Vendors(), Log: r.logger(), Ring: r.hub.Ring, Poll: rc.poll, Sweep: rc.sweep, Hooks: rc.hooks, HookBound: rc.bound,
+	r.cfg = jobs.Config{Pool: r.pool, Sealer: r.sealer, Vendors: rc.vendors(), Log: r.logger(), Ring: r.hub.Ring, Poll: rc.poll, Sweep: rc.sweep, Hooks: rc.hooks, HookBound: rc.bound,
 		WebhookURL: func(s string) string { return r.web.URL + "/webhooks/" + s }}
 	r.engine, err = jobs.New(r.cfg, !rc.idle)
 	must(t, err)
@@ -144,6 +145,17 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	}
 	r.run()
 	return r
+}
+
+// vendors are all of them, with Xero's minute as it is to last.
+func (rc *rigConfig) vendors() []adapters.Vendor {
+	vs := all.Vendors()
+	if i := slices.IndexFunc(vs, func(v adapters.Vendor) bool { return v.Name == "xero" }); rc.minute > 0 {
+		vs[i].Limits = slices.Clone(vs[i].Limits)
+		j := slices.IndexFunc(vs[i].Limits, func(l adapters.Limit) bool { return l.Name == "minute" })
+		vs[i].Limits[j].Per = rc.minute
+	}
+	return vs
 }
 
 // logger is the test's own, or logs errors to the test.

@@ -34,7 +34,7 @@ func (f *flow) commit(ctx context.Context, o *store.Entity) error {
 		want = nil
 	}
 	// The order shows what was sold; what was given back before it was sent is not promised any more.
-	notes, err := store.OfOrder(ctx, f.pool, domain.KindCreditNote, o.ID)
+	notes, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
 	if err != nil {
 		return err
 	}

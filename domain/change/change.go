@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,14 +25,12 @@ import (
 
 // Queue wakes the workers. It inserts its jobs in the transaction it is given.
 type Queue interface {
-	// Wake wakes the workers of projections that have become due.
-	Wake(ctx context.Context, tx pgx.Tx, wakes []Wake) error
+	// Wake wakes the workers of projections that have become due, and has the flows look at entities that have changed.
+	Wake(ctx context.Context, tx pgx.Tx, wakes []Wake, changed []string) error
 	// Rouse wakes the workers of all due projections of a system, of the kinds given.
 	Rouse(ctx context.Context, tx pgx.Tx, system string, kinds []domain.Kind) error
 	// Ingest wakes the workers of a system's signals.
 	Ingest(ctx context.Context, tx pgx.Tx, system string) error
-	// Follow has the flows look at entities that have changed.
-	Follow(ctx context.Context, tx pgx.Tx, entityIDs []string) error
 	// Resettle starts the pass over all entities that were resolved under an older policy than version.
 	Resettle(ctx context.Context, tx pgx.Tx, version int64) error
 	// Remap starts the pass over all stored records of a system under a version of its mapping document.
@@ -247,15 +246,11 @@ func (a *Applier) within(ctx context.Context, tx pgx.Tx, cause Cause, f func(r *
 	if err := r.flush(); err != nil {
 		return err
 	}
-	if len(r.moved) > 0 {
-		if err := a.queue.Follow(ctx, tx, r.moved); err != nil {
-			return err
-		}
+	if len(r.wakes)+len(r.moved) == 0 {
+		return nil
 	}
-	if len(r.wakes) > 0 {
-		return a.queue.Wake(ctx, tx, once(r.wakes))
-	}
-	return nil
+	slices.Sort(r.moved)
+	return a.queue.Wake(ctx, tx, once(r.wakes), slices.Compact(r.moved))
 }
 
 // once leaves out what is woken twice: an entity may have been settled several times.

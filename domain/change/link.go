@@ -13,9 +13,9 @@ import (
 // link decides which entity the record belongs to and sets cur.EntityID; it creates the entity where the policy lets the
 // system do so. In order: the link it has, the entity our write was for, a merge in the vendor, our id in the vendor's
 // external-id field, strong keys. Anything ambiguous becomes an entity of its own and a case.
-func (r *run) link(in Incoming, old, cur *store.Record, keys []match.Key) (linkResult, error) {
+func (r *run) link(in Incoming, old, cur *store.Record, merged []*store.Record, keys []match.Key) (linkResult, error) {
 	var res linkResult
-	if err := r.followMerge(in, old, cur); err != nil {
+	if err := r.followMerge(in, old, cur, merged); err != nil {
 		return res, err
 	}
 	if cur.EntityID != "" {
@@ -232,8 +232,8 @@ func (r *run) hasLive(entityID, system, except string) (bool, error) {
 }
 
 // followMerge carries a merge made in the vendor into Datum: the losers' records become tombstones that lead to the
-// survivor, and entities that the vendor has made one become one.
-func (r *run) followMerge(in Incoming, old, cur *store.Record) error {
+// survivor, and entities that the vendor has made one become one. told are the records that say they were merged into this one.
+func (r *run) followMerge(in Incoming, old, cur *store.Record, told []*store.Record) error {
 	var losers []*store.Record
 	if len(cur.Aliases) > 0 {
 		recs, err := store.Records(r.ctx, r.tx, in.System, cur.Kind, cur.Aliases)
@@ -241,10 +241,6 @@ func (r *run) followMerge(in Incoming, old, cur *store.Record) error {
 			return err
 		}
 		losers = recs
-	}
-	told, err := store.MergedHere(r.ctx, r.tx, in.System, cur.Kind, cur.ExternalID)
-	if err != nil {
-		return err
 	}
 	for _, t := range told {
 		if !slices.ContainsFunc(losers, func(l *store.Record) bool { return l.ExternalID == t.ExternalID }) {

@@ -78,10 +78,7 @@ func (r *run) record(in Incoming) (Result, error) {
 	if rec.Deleted || rec.MergedInto != "" {
 		keys = nil
 	}
-	if err := store.LockKeys(r.ctx, r.tx, rec.Kind, append(texts(keys), "record:"+in.System+" "+rec.ExternalID)); err != nil {
-		return Result{}, err
-	}
-	old, err := store.RecordByID(r.ctx, r.tx, in.System, rec.Kind, rec.ExternalID)
+	old, merged, err := store.LockKeysOf(r.ctx, r.tx, in.System, rec.Kind, rec.ExternalID, texts(keys))
 	if err != nil {
 		return Result{}, err
 	}
@@ -90,7 +87,7 @@ func (r *run) record(in Incoming) (Result, error) {
 		for _, id := range append([]string{rec.ExternalID}, rec.Aliases...) {
 			if who, err := store.Suppressed(r.ctx, r.tx, in.System, rec.Kind, id, rec.Deleted); err != nil || who != "" {
 				if err == nil {
-					err = store.ForgetKeys(r.ctx, r.tx, rec.Kind, append(texts(keys), "record:"+in.System+" "+rec.ExternalID))
+					err = store.ForgetKeys(r.ctx, r.tx, rec.Kind, append(texts(keys), store.NameKey(in.System, rec.ExternalID)))
 				}
 				return Result{EntityID: who}, err
 			}
@@ -117,7 +114,7 @@ func (r *run) record(in Incoming) (Result, error) {
 		store.QueueRecord(r.batch, cur) // gone before it was ever seen: an older state of it must not bring it back
 		return Result{}, nil
 	}
-	res, err := r.link(in, old, cur, keys)
+	res, err := r.link(in, old, cur, merged, keys)
 	if err != nil {
 		return res.Result, err
 	}

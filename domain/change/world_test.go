@@ -116,7 +116,7 @@ type bell struct {
 	resettles []int64
 }
 
-func (b *bell) Wake(_ context.Context, _ pgx.Tx, wakes []change.Wake) error {
+func (b *bell) Wake(_ context.Context, _ pgx.Tx, wakes []change.Wake, _ []string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, w := range wakes {
@@ -139,8 +139,6 @@ func (b *bell) Ingest(context.Context, pgx.Tx, string) error { return nil }
 
 func (b *bell) Remap(context.Context, pgx.Tx, string, int64) error         { return nil }
 func (b *bell) Rouse(context.Context, pgx.Tx, string, []domain.Kind) error { return nil }
-
-func (b *bell) Follow(context.Context, pgx.Tx, []string) error { return nil }
 
 func (b *bell) take() []change.Wake {
 	b.mu.Lock()

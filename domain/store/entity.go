@@ -36,6 +36,9 @@ type Provenance struct {
 
 const entityColumns = `id, kind, version, stage, policy, golden, provenance, coalesce(merged_into, '') AS merged_into, created_at, updated_at`
 
+// goldenColumns are those without provenance, which is most of what an entity is to read.
+const goldenColumns = `id, kind, version, stage, policy, golden, NULL::jsonb AS provenance, coalesce(merged_into, '') AS merged_into, created_at, updated_at`
+
 // EntityState is everything that decides about one entity.
 type EntityState struct {
 	Entity      Entity
@@ -120,11 +123,10 @@ func Entities(ctx context.Context, db DB, ids []string) ([]Entity, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Entity])
 }
 
-// Goldens is Entities without their provenance, which is most of what an entity is to read.
+// Goldens is Entities without their provenance.
 func Goldens(ctx context.Context, db DB, ids []string) ([]Entity, error) {
 	rows, err := db.Query(ctx, `-- name: Goldens
-		SELECT id, kind, version, stage, policy, golden, NULL::jsonb AS provenance, coalesce(merged_into, '') AS merged_into, created_at, updated_at
-		FROM entities WHERE id = ANY($1) ORDER BY id`, ids)
+		SELECT `+goldenColumns+` FROM entities WHERE id = ANY($1) ORDER BY id`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("store.Goldens: %w", err)
 	}

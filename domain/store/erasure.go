@@ -137,7 +137,7 @@ func ErasePerson(ctx context.Context, tx pgx.Tx, ids []string, names []HeldThere
 	system, kind, ext, locks := make([]string, n), make([]string, n), make([]string, n), slices.Clone(keys)
 	for i, h := range names {
 		system[i], kind[i], ext[i] = h.System, string(h.Kind), h.ExternalID
-		locks = append(locks, "record:"+h.System+" "+h.ExternalID)
+		locks = append(locks, NameKey(h.System, h.ExternalID))
 	}
 	const these = `(SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`
 	for _, s := range []struct {

@@ -12,21 +12,56 @@ import (
 	"datum/domain"
 )
 
-// FlowKey returns the entity that stands for the id now, "" if there is none, and what its flows are one after the other by: its
-// order, what it was made from, or itself.
-func FlowKey(ctx context.Context, db DB, id string) (entity, key string, err error) {
+// FlowKey returns the entity that stands for the id now, "" if there is none, what its flows are one after the other by (its order,
+// what it was made from, or itself), and the version of the policy in force.
+func FlowKey(ctx context.Context, db DB, id string) (entity, key string, policy int64, err error) {
 	var into string
 	err = db.QueryRow(ctx, `-- name: FlowKey
-		SELECT coalesce(golden ->> 'order', golden ->> 'origin', id), coalesce(merged_into, '') FROM entities WHERE id = $1`, id).Scan(&key, &into)
+		SELECT coalesce(golden ->> 'order', golden ->> 'origin', id), coalesce(merged_into, ''), (SELECT coalesce(max(version), 0) FROM policies)
+		FROM entities WHERE id = $1`, id).Scan(&key, &into, &policy)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return "", "", nil
+		return "", "", 0, nil
 	case err != nil:
-		return "", "", fmt.Errorf("store.FlowKey: %w", err)
+		return "", "", 0, fmt.Errorf("store.FlowKey: %w", err)
 	case into != "":
 		return FlowKey(ctx, db, into)
 	}
-	return id, key, nil
+	return id, key, policy, nil
+}
+
+// Family is a document with the invoices that were made from it and its payments and credit notes, as they are at one moment.
+type Family struct {
+	Key      string
+	Entities []Entity // by id, so that of each kind the oldest is first; without provenance
+	Open     []string // keys of their open cases
+}
+
+const familyIDs = `(SELECT $1 UNION SELECT id FROM invoices WHERE origin = $1 UNION SELECT id FROM payments WHERE "order" = $1 UNION SELECT id FROM credit_notes WHERE "order" = $1)`
+
+// Alone runs f with the family of a key while nobody else runs with the same key, in any process. A process that freezes in f loses
+// the lock after 20 s.
+func Alone(ctx context.Context, pool *pgxpool.Pool, key string, f func(Family) error) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		fam := Family{Key: key}
+		b := &pgx.Batch{}
+		b.Queue(`SET LOCAL idle_in_transaction_session_timeout = '20s'`)
+		queueLockKeys(b, "flow", []string{key})
+		b.Queue(`-- name: Family
+			SELECT `+goldenColumns+` FROM entities WHERE id IN `+familyIDs+` ORDER BY id`, key).Query(func(rows pgx.Rows) (err error) {
+			fam.Entities, err = pgx.CollectRows(rows, pgx.RowToStructByName[Entity])
+			return err
+		})
+		b.Queue(`-- name: FamilyCases
+			SELECT dedupe_key FROM cases WHERE status = 'open' AND entity_id IN `+familyIDs+` ORDER BY dedupe_key`, key).Query(func(rows pgx.Rows) (err error) {
+			fam.Open, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return fmt.Errorf("store.Alone: %w", err)
+		}
+		return f(fam)
+	})
 }
 
 // MadeFrom returns the documents of a kind that were made from another, the oldest first.
@@ -107,19 +142,6 @@ func CloseCaseByKey(ctx context.Context, pool *pgxpool.Pool, key, why string) er
 		QueueCaseEnd(b, open.ID, "closed", why, "")
 		QueueEvent(b, TopicCase, open.EntityID, open.System, open.ID, open.CorrelationID)
 		return tx.SendBatch(ctx, b).Close()
-	})
-}
-
-// Alone runs f while nobody else runs with the same key, in any process. A process that freezes in f loses the lock after 20 s.
-func Alone(ctx context.Context, pool *pgxpool.Pool, key string, f func() error) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '20s'`); err != nil {
-			return err
-		}
-		if err := LockKeys(ctx, tx, "flow", []string{key}); err != nil {
-			return err
-		}
-		return f()
 	})
 }
 

@@ -103,6 +103,42 @@ func TestWritePathDoesNotGrow(t *testing.T) {
 	}
 }
 
+// TestArrivalsDoNotGrow: what is asked when a document arrives in a system costs the same however many payments wait there.
+func TestArrivalsDoNotGrow(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	tx, err := pgtest.New(t).Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	for _, sql := range []string{
+		`INSERT INTO systems (name, adapter, mode) VALUES ('accounting', 'xero', 'live')`,
+		`INSERT INTO entities (id, kind, version) SELECT 'pay_' || n, 'Payment', 1 FROM generate_series(1, 8000) n`,
+		`INSERT INTO entities (id, kind, version) SELECT 'inv_' || n, 'Invoice', 1 FROM generate_series(1, 8000) n`,
+		`INSERT INTO projections (entity_id, system, kind, status, error_code, waits_for) SELECT 'pay_' || n, 'accounting', 'Payment', 'parked', 'WAITS', ARRAY['inv_' || n] FROM generate_series(1, 8000) n`,
+		`INSERT INTO projections (entity_id, system, kind, status, intent_key) SELECT 'inv_' || n, 'accounting', 'Invoice', 'pending', CASE WHEN n = 70 THEN 'k' ELSE '' END FROM generate_series(1, 8000) n`,
+		`ANALYZE systems, entities, projections`,
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := explained{tx, t}
+	coming := func(want bool) {
+		t.Helper()
+		if got, err := store.Coming(ctx, tx, "accounting", domain.KindPayment); err != nil || got != want {
+			t.Errorf("Coming: %t, %v", got, err)
+		}
+	}
+	coming(true)
+	free, err := store.UnparkWaiting(ctx, db, "accounting", "inv_70")
+	if err != nil || len(free) != 1 || free[0].EntityID != "pay_70" {
+		t.Errorf("UnparkWaiting: %v, %v", free, err)
+	}
+	coming(false)
+}
+
 // TestTraceDoesNotGrow: what became of one entity, what one cause led to and what is not finished are found without reading
 // whole tables.
 func TestTraceDoesNotGrow(t *testing.T) {

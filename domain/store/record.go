@@ -268,14 +268,45 @@ func LockKeys(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []string) e
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `-- name: LockKeys
-		INSERT INTO match_locks (kind, key) SELECT $1, k FROM unnest($2::text[]) k ORDER BY k
-		ON CONFLICT (kind, key) DO UPDATE SET touched_at = now()`, kind, slices.Sorted(slices.Values(keys)))
-	if err != nil {
+	b := &pgx.Batch{}
+	queueLockKeys(b, kind, keys)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("store.LockKeys: %w", err)
 	}
 	return nil
 }
+
+func queueLockKeys(b *pgx.Batch, kind domain.Kind, keys []string) {
+	b.Queue(`-- name: LockKeys
+		INSERT INTO match_locks (kind, key) SELECT $1, k FROM unnest($2::text[]) k ORDER BY k
+		ON CONFLICT (kind, key) DO UPDATE SET touched_at = now()`, kind, slices.Sorted(slices.Values(keys)))
+}
+
+// LockKeysOf is LockKeys for a record that is coming in: its strong keys and its name. It returns, as they are from then on, the
+// stored record, nil if it is new, and the records that say they were merged into it.
+func LockKeysOf(ctx context.Context, tx pgx.Tx, system string, kind domain.Kind, externalID string, keys []string) (old *Record, merged []*Record, err error) {
+	b := &pgx.Batch{}
+	queueLockKeys(b, kind, append(slices.Clone(keys), NameKey(system, externalID)))
+	b.Queue(`-- name: LockKeysOf
+		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND external_id = $3`, system, kind, externalID).Query(func(rows pgx.Rows) error {
+		rs, err := pgx.CollectRows(rows, scanRecord)
+		if len(rs) > 0 {
+			old = rs[0]
+		}
+		return err
+	})
+	b.Queue(mergedHere, system, kind, externalID).Query(func(rows pgx.Rows) (err error) {
+		merged, err = pgx.CollectRows(rows, scanRecord)
+		return err
+	})
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, nil, fmt.Errorf("store.LockKeysOf: %w", err)
+	}
+	return old, merged, nil
+}
+
+// NameKey is what LockKeys knows a record by.
+func NameKey(system, externalID string) string { return "record:" + system + " " + externalID }
 
 // Match is an entity that shares strong keys with a record.
 type Match struct {
@@ -428,10 +459,12 @@ func UnlinkedMatches(ctx context.Context, tx pgx.Tx, kind domain.Kind, keys []st
 	return pgx.CollectRows(rows, scanRecord)
 }
 
+const mergedHere = `-- name: MergedHere
+	SELECT ` + recordColumns + ` FROM records WHERE system = $1 AND kind = $2 AND merged_into = $3 AND merged_into <> '' ORDER BY external_id`
+
 // MergedHere returns records of the system that say they were merged into the given one.
 func MergedHere(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) ([]*Record, error) {
-	rows, err := db.Query(ctx, `-- name: MergedHere
-		SELECT `+recordColumns+` FROM records WHERE system = $1 AND kind = $2 AND merged_into = $3 AND merged_into <> '' ORDER BY external_id`, system, kind, externalID)
+	rows, err := db.Query(ctx, mergedHere, system, kind, externalID)
 	if err != nil {
 		return nil, fmt.Errorf("store.MergedHere: %w", err)
 	}

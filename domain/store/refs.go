@@ -101,16 +101,24 @@ type Unwaiting struct {
 	Lane     string
 }
 
+const unparkWaiting = `-- name: UnparkWaiting
+		UPDATE projections p SET status = 'pending', error_code = '', error = '', waits_for = '{}', due_at = now(), pending_since = coalesce(pending_since, now()),
+			desired_version = desired_version + 1, updated_at = now()
+		WHERE p.status = 'parked' AND p.error_code = 'WAITS'
+			AND NOT EXISTS (SELECT FROM unnest(p.waits_for) w WHERE w <> $1 AND NOT EXISTS (
+				SELECT FROM records r JOIN entities e ON e.id = w COLLATE "C" WHERE r.entity_id = coalesce(e.merged_into, e.id) AND r.system = p.system AND NOT r.deleted))`
+
 // UnparkWaiting makes pending what waited for entities of which every one now has a live record in the system. "" as
 // entityID looks at everything that waits, else only at what waits for that entity, in that system.
 func UnparkWaiting(ctx context.Context, db DB, system, entityID string) ([]Unwaiting, error) {
-	rows, err := db.Query(ctx, `-- name: UnparkWaiting
-		UPDATE projections p SET status = 'pending', error_code = '', error = '', waits_for = '{}', due_at = now(), pending_since = coalesce(pending_since, now()),
-			desired_version = desired_version + 1, updated_at = now()
-		WHERE p.status = 'parked' AND p.error_code = 'WAITS' AND ($1 = '' OR p.system = $1) AND ($2 = '' OR p.waits_for @> ARRAY[$2])
-			AND NOT EXISTS (SELECT FROM unnest(p.waits_for) w WHERE w <> $2 AND NOT EXISTS (
-				SELECT FROM records r JOIN entities e ON e.id = w COLLATE "C" WHERE r.entity_id = coalesce(e.merged_into, e.id) AND r.system = p.system AND NOT r.deleted))
-		RETURNING p.system, p.kind, p.entity_id, p.lane`, system, entityID)
+	// Two statements, each with a plan of its own: one that has to serve both reads everything that waits for every arrival.
+	sql, args := unparkWaiting+`
+		RETURNING p.system, p.kind, p.entity_id, p.lane`, []any{entityID}
+	if entityID != "" {
+		sql, args = unparkWaiting+` AND p.system = $2 AND p.waits_for @> ARRAY[$1]
+		RETURNING p.system, p.kind, p.entity_id, p.lane`, []any{entityID, system}
+	}
+	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store.UnparkWaiting: %w", err)
 	}
@@ -139,6 +147,19 @@ func ParkWaiting(ctx context.Context, db DB, system string, lease uuid.UUID, ws 
 		return fmt.Errorf("store.ParkWaiting: %w", err)
 	}
 	return nil
+}
+
+// Coming reports whether projections of the kind wait for something that is being written to the system at this moment.
+func Coming(ctx context.Context, db DB, system string, kind domain.Kind) (bool, error) {
+	var coming bool
+	err := db.QueryRow(ctx, `-- name: Coming
+		SELECT EXISTS (SELECT FROM projections d JOIN projections w ON w.waits_for @> ARRAY[d.entity_id::text]
+			WHERE d.system = $1 AND d.status = 'pending' AND d.intent_key <> ''
+				AND w.system = $1 AND w.kind = $2 AND w.status = 'parked' AND w.error_code = 'WAITS')`, system, kind).Scan(&coming)
+	if err != nil {
+		return false, fmt.Errorf("store.Coming: %w", err)
+	}
+	return coming, nil
 }
 
 // Need notes that entities are needed in a system and returns those that are to be settled anew because of that: what is on its
