@@ -224,7 +224,7 @@ func TestWebSocketSubscriptionCap(t *testing.T) {
 
 func TestStreamsEndWithKeyAndProcess(t *testing.T) {
 	t.Parallel()
-	f := setup(t, func(c *graph.Config) { c.Transport.KeepAlive = 30 * time.Millisecond })
+	f := setup(t, func(c *graph.Config) { c.Transport.KeepAlive = 2 * time.Second }) // also how long a client may take to answer
 	text := f.key(store.NewKey{System: "ops", Role: store.RoleReader, Name: "leaver"})
 	s := f.dial(t, transport.Protocol)
 	s.write(`{"type":"connection_init","payload":{"authorization":"Bearer ` + text + `"}}`)
