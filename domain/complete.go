@@ -200,6 +200,23 @@ func Issued(v Values) (r money.Result, ok bool, err error) {
 	return r, true, err
 }
 
+// RoundingDifference says how another system's totals of a document differ from those in force because both round GST lawfully and
+// not alike; "" if they do not differ, or by more than that.
+func RoundingDifference(golden, theirs Values) string {
+	ours, ok, err := Issued(golden)
+	if err != nil || !ok {
+		return ""
+	}
+	other, ok, err := Issued(theirs)
+	if err != nil || !ok {
+		return ""
+	}
+	if c := money.Compare(ours.Totals, other.Totals, ours.TaxableLines()); c.Difference == money.RoundingDifference {
+		return c.String()
+	}
+	return ""
+}
+
 // Checked returns the record with lines that do not add up left out and reported.
 func Checked(rec Record) Record {
 	err := CheckDocument(rec.Values)

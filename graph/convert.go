@@ -51,7 +51,7 @@ func rawJSON(v any) json.RawMessage {
 
 func recordModel(r *store.Record) *model.Record {
 	m := &model.Record{
-		ID: recordID(r.System, r.Kind, r.ExternalID), SystemName: r.System, Kind: r.Kind, ExternalID: r.ExternalID,
+		ID: recordID(r.System, r.Kind, r.ExternalID), SystemName: r.System, Kind: r.Kind, ExternalID: r.ExternalID, EntityID: r.EntityID,
 		Version: text(r.Version), ModifiedAt: r.ModifiedAt, FetchedAt: r.FetchedAt, Deleted: r.Deleted, MergedInto: text(r.MergedInto),
 		Values: rawJSON(r.Values), Issues: make([]*model.Issue, len(r.Issues)), UnknownFields: orEmpty(r.Unknown), Raw: r.Raw,
 	}

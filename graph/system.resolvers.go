@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"datum/domain"
 	"datum/domain/feed"
 	"datum/domain/store"
 	"datum/graph/gen"
@@ -59,6 +60,18 @@ func (r *queryResolver) Systems(ctx context.Context) ([]*model.System, error) {
 
 func (r *recordResolver) System(ctx context.Context, obj *model.Record) (*model.System, error) {
 	return r.system(ctx, obj.SystemName)
+}
+
+func (r *recordResolver) RoundingDifference(ctx context.Context, obj *model.Record) (*string, error) {
+	var values domain.Values
+	if err := json.Unmarshal(obj.Values, &values); err != nil || obj.EntityID == "" || values["total"].Empty() {
+		return nil, err
+	}
+	e, err := loader.From(ctx).Entities.Load(ctx, obj.EntityID)()
+	if err != nil || e == nil {
+		return nil, err
+	}
+	return text(domain.RoundingDifference(e.Golden, values)), nil
 }
 
 func (r *recordResolver) Raw(ctx context.Context, obj *model.Record) (json.RawMessage, error) {

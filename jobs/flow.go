@@ -11,6 +11,7 @@ import (
 
 	"datum/domain"
 	"datum/domain/change"
+	"datum/domain/money"
 	"datum/domain/ownership"
 	"datum/domain/store"
 )
@@ -262,6 +263,12 @@ func copied(from *store.Entity) domain.Values {
 		v[x] = from.Golden[x]
 	}
 	v["reference"] = from.Golden["number"]
+	if r := domain.Amount(v["rounding"]); !r.IsZero() {
+		// Cash was rounded to five cents: a line, because that is where accounting has a place for it.
+		delete(v, "rounding")
+		v["lines"] = domain.ValueOf(append(domain.LinesOf(v["lines"]), domain.Line{Kind: domain.LineRounding, Description: "Rounding", Quantity: "1", UnitPrice: r.String(),
+			Amount: r.String(), Tax: "0", TaxCode: string(money.OutOfScope)}))
+	}
 	return v
 }
 

@@ -397,6 +397,12 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	if others == ownership.Restore && (!writable || g.Why == ownership.ByNobody) {
 		others = ownership.Keep // it cannot be restored, or there is nothing to restore
 	}
+	note := "a local variation in " + rec.System
+	if totals[f] {
+		if d := domain.RoundingDifference(s.golden, rec.Values); d != "" { // lawful on both sides
+			others, note = ownership.Keep, d
+		}
+	}
 	h := store.History{Field: f, Old: theirs, New: g.Value, System: rec.System, ExternalID: rec.ExternalID, Owner: g.Owner, Why: string(others)}
 	if held := (store.Held{Value: theirs, Others: string(others)}); rec.Held[f] != held {
 		rec.Held[f] = held
@@ -404,7 +410,7 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		case ownership.Restore:
 			h.Action, h.Note = store.ActionRestored, fmt.Sprintf("%s does not own %s; the value of %s is written back", rec.System, f, g.Owner)
 		case ownership.Keep:
-			h.Action, h.Note = store.ActionKept, fmt.Sprintf("a local variation in %s", rec.System)
+			h.Action, h.Note = store.ActionKept, note
 		case ownership.Propose:
 			h.Action, h.Note = store.ActionProposed, fmt.Sprintf("%s owns %s; a person decides", g.Owner, f)
 		}
@@ -418,6 +424,9 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	}
 	return nil
 }
+
+// totals are the fields in which two lawful roundings of a document may differ.
+var totals = map[domain.Field]bool{"subtotal": true, "taxTotal": true, "rounding": true, "total": true}
 
 func (s *settlement) fitOne(system string, f domain.Field, v domain.Value) domain.Value {
 	return s.carrier.Fit(s.systems[system], s.kp.Kind, domain.Values{f: v})[f]

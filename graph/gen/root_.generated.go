@@ -5551,6 +5551,11 @@ type Record implements Node {
   mergedInto: String
   "Its values by canonical field; null where the system has none."
   values: JSON!
+  """
+  How the totals of a document differ here from those in force because the two systems round GST in different lawful ways:
+  "rounding: GST differs by -0.01, total by -0.01". Null if they do not. Nobody has to decide anything about it.
+  """
+  roundingDifference: String
   "Values that are not usable as they stand."
   issues: [Issue!]! @listSize(assumedSize: 2)
   "Paths of the vendor's object that the mapping does not know."
@@ -8257,6 +8262,8 @@ func (ec *executionContext) childFields_Record(ctx context.Context, field graphq
 		return ec.fieldContext_Record_mergedInto(ctx, field)
 	case "values":
 		return ec.fieldContext_Record_values(ctx, field)
+	case "roundingDifference":
+		return ec.fieldContext_Record_roundingDifference(ctx, field)
 	case "issues":
 		return ec.fieldContext_Record_issues(ctx, field)
 	case "unknownFields":

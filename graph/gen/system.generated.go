@@ -33,6 +33,8 @@ type ProjectionEventResolver interface {
 type RecordResolver interface {
 	System(ctx context.Context, obj *model.Record) (*model.System, error)
 
+	RoundingDifference(ctx context.Context, obj *model.Record) (*string, error)
+
 	Raw(ctx context.Context, obj *model.Record) (json.RawMessage, error)
 }
 type SystemResolver interface {
@@ -1018,6 +1020,29 @@ func (ec *executionContext) _Record_values(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_Record_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Record", field, false, false, "JSON")
+}
+
+func (ec *executionContext) _Record_roundingDifference(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Record_roundingDifference(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Record().RoundingDifference(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Record_roundingDifference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Record", field, true, true, "String")
 }
 
 func (ec *executionContext) _Record_issues(ctx context.Context, field graphql.CollectedField, obj *model.Record) (ret graphql.Marshaler) {
@@ -2377,6 +2402,12 @@ func (ec *executionContext) _Record(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "roundingDifference":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Record_roundingDifference(ctx, field, obj)
+				})
 		case "issues":
 			out.Values[i] = ec._Record_issues(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

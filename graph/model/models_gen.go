@@ -2893,6 +2893,8 @@ type Record struct {
 	UnknownFields []string `json:"unknownFields"`
 	// The vendor's object, whole.
 	Raw json.RawMessage `json:"raw,omitempty,omitzero"`
+	// EntityID is the entity that it is linked to, empty if none.
+	EntityID string `json:"-"`
 	// Kind is the kind of the entity.
 	Kind domain.Kind `json:"-"`
 	// SystemName names the system.
