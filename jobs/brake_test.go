@@ -58,7 +58,7 @@ func (r *rig) publish(policy string) {
 	ctx := context.Background()
 	n, err := store.PolicyNumber(ctx, r.pool)
 	must(r.t, err)
-	_, err = r.engine.Applier().Publish(ctx, n, policy, r.around(), change.Cause{Actor: "test"})
+	_, err = r.engine.Applier().Publish(ctx, n, unbraked(policy), r.around(), change.Cause{Actor: "test"})
 	must(r.t, err)
 	r.rc.policy = policy
 }
@@ -213,6 +213,110 @@ func TestMassEditIsHeld(t *testing.T) {
 	r.level(n, map[string]int{"accounting": n})
 }
 
+// TestBulkEditsAreHeld: an app writes over the telephone numbers of all customers through the API. They are in force at once, and
+// accounting, which has no brake for that, is told; the CRM is told of a few, and of the rest once a person has approved.
+func TestBulkEditsAreHeld(t *testing.T) {
+	t.Parallel()
+	const n, free = 30, 5
+	r := newRig(t, func(c *rigConfig) {
+		c.policy = strings.Replace(opsOwns("phone"), "\nCustomer:", "\nbrake:\n  edits: off\n  systems:\n    crm:\n      edits: {count: 5, share: 10%, window: 1h}\n\nCustomer:", 1)
+	})
+	r.quiet(20 * time.Second)
+	ids := r.byOps(0, n) // new ones do not count
+	r.quiet(30 * time.Second)
+	for i, id := range ids { // one after the other: those that run beside one another do not see each other
+		_, err := r.engine.Applier().Edit(context.Background(), change.Edit{System: "ops", Kind: domain.KindCustomer, EntityID: id, Fields: domain.Values{"phone": domain.TextValue(phone(i))}, Cause: byTest()})
+		must(t, err)
+	}
+	c := r.massCase(n - free)
+	if c.System != "crm" || c.Detail.Counts["phone"] != c.Detail.Held || !strings.Contains(c.Detail.Message, "edits through the API") {
+		t.Errorf("the case says %+v", c)
+	}
+	has := func(system string) (k int) {
+		for _, o := range r.ledger(system) {
+			if o.phone != "" {
+				k++
+			}
+		}
+		return k
+	}
+	eventually(t, 30*time.Second, "accounting is told of all, the CRM of a few", func() (bool, any) {
+		a, c2 := has("accounting"), has("crm")
+		return a == n && c2 == n-int(c.Detail.Held), fmt.Sprint(a, c2)
+	})
+	for i, id := range ids {
+		if r.golden(id)["phone"].Text() != phone(i) {
+			t.Errorf("%s is not in force", phone(i))
+		}
+	}
+	r.decide(c, change.ChoiceApprove)
+	r.noCases()
+	r.quiet(30 * time.Second)
+	if k := has("crm"); k != n {
+		t.Errorf("after the approval the CRM has %d numbers of %d", k, n)
+	}
+}
+
+// TestReprocessIsBraked: a replay that would change many golden values, and a forced resend that would write many records, are held
+// back like anything else, and the runs say so. Approved, they happen.
+func TestReprocessIsBraked(t *testing.T) {
+	t.Parallel()
+	const n, free = 20, 5
+	r := newRig(t, func(c *rigConfig) {
+		c.noHooks, c.poll = true, time.Hour
+		c.policy = strings.Replace(customersOnly(), "\nCustomer:", "\nbrake:\n  edits: off\n  in: {count: 5, share: 10%, window: 1h}\n  out: {count: 5, share: 10%, window: 1h}\n\nCustomer:", 1)
+		c.seed = func(r *rig) {
+			for i := range n {
+				_, err := r.crm.Put("companies", "", map[string]any{"name": named(i), "abn": abn(i), "phone": "(03) 5550 0001", "lifecyclestage": "customer"})
+				must(t, err)
+			}
+		}
+	})
+	ctx := context.Background()
+	r.quiet(30 * time.Second)
+	changed := func() (k int) {
+		for _, c := range r.customers() {
+			if c.Phone == "+61355500009" {
+				k++
+			}
+		}
+		return k
+	}
+	// What is stored of the vendor's objects reads otherwise from now on, as after a change of the mapping.
+	_, err := r.pool.Exec(ctx, `UPDATE records SET raw = jsonb_set(raw, '{properties,phone}', '"(03) 5550 0009"') WHERE system = 'crm'`)
+	must(t, err)
+	run := r.reprocess(change.Reprocess{Action: change.Replay, Filter: store.ReprocessFilter{System: "crm"}, PerSecond: 200})
+	c := r.massCase(n - free)
+	is, err := store.RunItems(ctx, r.pool, run.ID, "", 0, 100)
+	must(t, err)
+	told := 0
+	for _, it := range is {
+		if strings.Contains(it.Error, "mass change") {
+			told++
+		}
+	}
+	if run.Failed > 0 || told != int(c.Detail.Held) || changed() != n-told || c.Detail.Counts["phone"] != c.Detail.Held {
+		t.Errorf("replayed: %+v, %d items held, %d changed, the case says %+v", run, told, changed(), c.Detail)
+	}
+	r.decide(c, change.ChoiceApprove)
+	r.noCases()
+	eventually(t, 30*time.Second, "approved", func() (bool, any) { k := changed(); return k == n, k })
+	r.quiet(30 * time.Second)
+
+	sent := func() int { st := r.xero.Stats(); return st.Updates + st.NoopUpdates }
+	before := sent()
+	r.reprocess(change.Reprocess{Action: change.Resend, Force: true, Filter: store.ReprocessFilter{System: "accounting"}, PerSecond: 200})
+	c = r.massCase(n - free)
+	held := int(c.Detail.Held)
+	eventually(t, 30*time.Second, "a few are sent", func() (bool, any) { k := sent() - before; return k == n-held, fmt.Sprintf("%d, held %d", k, held) })
+	if c.System != "accounting" {
+		t.Errorf("the case says %+v", c)
+	}
+	r.decide(c, change.ChoiceApprove)
+	r.noCases()
+	eventually(t, 30*time.Second, "all are sent", func() (bool, any) { k := sent() - before; return k == n, k })
+}
+
 // TestHalfReadListing: the CRM answers a listing with half of its objects and no word of the other half. Nothing is taken for
 // deleted and nobody is asked, because what is missing is there when it is asked for; the next sweep is complete. When half
 // of the customers really are gone at once and unheard, one case asks, and approved they are archived.
@@ -247,9 +351,40 @@ func TestHalfReadListing(t *testing.T) {
 	if k := r.archived(); k > 0 {
 		t.Errorf("%d are archived although nobody has approved", k)
 	}
+	// What is parked stalls nothing else: the next pass is complete, takes nothing for gone, and what it finds beside is repaired.
+	since := time.Now()
+	for _, o := range r.ledger("crm") {
+		if !cut.missing(o.id) {
+			_, err := r.crm.Put("companies", o.id, map[string]any{"phone": "(03) 5550 0004"})
+			must(t, err)
+			break
+		}
+	}
+	if s = r.sweep("crm", domain.KindCustomer); !s.Complete || s.Missing != n/2 || s.Tombstoned > 0 || s.Repaired != 1 {
+		t.Errorf("a sweep while half is parked: %+v", s)
+	}
+	if ok, err := r.engine.SweptSince(context.Background(), "crm", domain.KindCustomer, since); !ok || err != nil {
+		t.Errorf("a sweep while half is parked is not made: %v", err)
+	}
+	if conv := r.convergence("crm"); conv.AsOf == nil || conv.AsOf.Before(since.Add(-time.Second)) || conv.Sweep != s.ID {
+		t.Errorf("how far it is level is not known anew: %+v", conv)
+	}
+	c = r.massCase(n / 2)
 	r.decide(c, change.ChoiceApprove)
 	r.noCases()
 	eventually(t, 20*time.Second, "they are archived", func() (bool, any) { k := r.archived(); return k == n/2, k })
+}
+
+// convergence is how far a system is level in customers.
+func (r *rig) convergence(system string) store.Convergence {
+	r.t.Helper()
+	cs, err := store.Convergences(context.Background(), r.pool)
+	must(r.t, err)
+	i := slices.IndexFunc(cs, func(c store.Convergence) bool { return c.System == system && c.Kind == domain.KindCustomer })
+	if i < 0 {
+		r.t.Fatalf("nothing is known of %s", system)
+	}
+	return cs[i]
 }
 
 // archived counts customers that are archived.
@@ -267,6 +402,13 @@ type halver struct {
 	half, vanish atomic.Bool
 	mu           sync.Mutex
 	gone         map[string]bool
+}
+
+// missing reports whether the object is in the other half.
+func (h *halver) missing(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone[id]
 }
 
 // between is a proxy in front of a vendor that does so.

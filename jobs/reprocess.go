@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -204,8 +205,23 @@ func (p *reprocess) replay(ctx context.Context, tx pgx.Tx, it *store.ReprocessIt
 	if err != nil {
 		return err
 	}
-	_, err = p.applier.RecordTx(ctx, tx, change.Incoming{System: it.System, Record: rec, Cause: cause})
-	return err
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		_, err := p.applier.RecordTx(ctx, tx, change.Incoming{System: it.System, Record: rec, Cause: cause})
+		return err
+	})
+	b, braked := errors.AsType[*change.Braked](err)
+	if !braked {
+		return err
+	}
+	// It waits as a signal for what a person decides, like anything else that the brake holds back.
+	it.Status = "going"
+	id, err := store.InsertSignal(ctx, tx, store.Signal{System: it.System, Kind: it.Kind, ExternalID: it.ExternalID, Source: string(change.FromReprocess),
+		CorrelationID: p.run.CorrelationID, Lane: "bulk", Record: &rec})
+	if err != nil {
+		return err
+	}
+	it.SignalID = &id
+	return store.ParkSignals(ctx, tx, []int64{id}, b.Changes)
 }
 
 // remap is a stored record with its values mapped anew. Fields that were looked up elsewhere, and are not in what is stored, stay.

@@ -132,7 +132,7 @@ func newRig(t testing.TB, opts ...rigOption) *rig {
 	})
 
 	ctx := context.Background()
-	_, err = r.engine.Applier().Publish(ctx, 0, rc.policy, r.around(), change.Cause{Actor: "test"})
+	_, err = r.engine.Applier().Publish(ctx, 0, unbraked(rc.policy), r.around(), change.Cause{Actor: "test"})
 	must(t, err)
 	r.connect("crm")
 	r.connect("accounting")
@@ -337,6 +337,14 @@ func (r *rig) swept(within time.Duration) {
 func customersOnly() string {
 	source, _, _ := strings.Cut(ownership.DefaultSource(), "\n# What Datum does by itself")
 	return source
+}
+
+// unbraked is the policy with edits in any number, as tests make them, unless it says something about brakes itself.
+func unbraked(policy string) string {
+	if strings.Contains(policy, "\nbrake:") {
+		return policy
+	}
+	return strings.Replace(policy, "\nCustomer:", "\nbrake:\n  edits: off\n\nCustomer:", 1)
 }
 
 // opsOwns is that policy with a field of Customer given to ops.

@@ -123,7 +123,8 @@ func (s *settlement) keepGolden() {
 	s.resolve()
 }
 
-// brakeOut parks a projection whose write would be one too many of a new policy, an import or a flow. Under a new policy
+// brakeOut parks a projection whose write would be one too many of a new policy, an import, a flow, a run of reprocessing or edits
+// through the API. Under a new policy
 // everything is held until it is known how much that is: nothing is sent before.
 func (s *settlement) brakeOut(p *store.Projection, diff domain.Values, rec *store.Record) (bool, error) {
 	same := maps.Equal(p.Diff, diff)
@@ -135,7 +136,11 @@ func (s *settlement) brakeOut(p *store.Projection, diff domain.Values, rec *stor
 		}
 		return true, nil
 	}
-	b := s.pol.Brake(p.System, ownership.Out)
+	way := ownership.Out
+	if s.cause.Source == FromMutation {
+		way = ownership.Edits
+	}
+	b := s.pol.Brake(p.System, way)
 	if s.foretells || b.Off || same && p.Status != "" || s.kp.Kind == domain.KindStockLevel || rec == nil && !b.New || s.cause.Source == FromProjection {
 		return false, nil
 	}
@@ -147,10 +152,20 @@ func (s *settlement) brakeOut(p *store.Projection, diff domain.Values, rec *stor
 		s.hold(p, diff, store.CodeHeld, "waits until it is known how much the new policy would write to "+p.System)
 		return true, nil
 	}
-	if s.cause.Source != FromImport && s.cause.Source != FromFlow || s.young(b) {
+	switch s.cause.Source {
+	case FromImport, FromFlow, FromMutation:
+	case FromReprocess:
+		// What waited already was let through before; and what follows from what came in was judged on its way in.
+		if p.Status != store.Confirmed || s.touched != nil && (!s.judged || s.touched.System != p.System) {
+			return false, nil
+		}
+	default:
 		return false, nil
 	}
-	over, err := s.over(b, gaugeKey{p.System, s.kp.Kind, ownership.Out}, s.st.Entity.ID, "")
+	if s.young(b) {
+		return false, nil
+	}
+	over, err := s.over(b, gaugeKey{p.System, s.kp.Kind, way}, s.st.Entity.ID, "")
 	if err != nil || !over {
 		return false, err
 	}
@@ -180,7 +195,7 @@ func MassCase(s store.BrakeState, records int64, counts map[string]int64, sample
 		Detail: store.CaseDetail{Counts: counts, Changes: sample, Held: s.N}}
 	if s.Way == "out" {
 		c.Title = fmt.Sprintf("%d of %d %ss in %s would be written over at once", s.N, records, s.Kind, s.System)
-		c.Detail.Message = fmt.Sprintf("A new policy, an import or a flow would write to %d of the %d %ss in %s: %s. Of these nothing has been sent.", s.N, records, s.Kind, s.System, tally(counts))
+		c.Detail.Message = fmt.Sprintf("A new policy, an import, a flow, a run of reprocessing or edits through the API would write to %d of the %d %ss in %s: %s. Of these nothing has been sent.", s.N, records, s.Kind, s.System, tally(counts))
 		c.Detail.Next = "look at the examples; approve to have exactly these written, or reject to leave them as they are in " + s.System + ". A policy is taken back by publishing the one before: what it wanted is then no longer held and this case closes"
 		return c
 	}

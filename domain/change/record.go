@@ -183,7 +183,7 @@ func (r *run) record(in Incoming) (Result, error) {
 	s := settlement{run: r, st: st, pol: pol, kp: pol.Kind(rec.Kind), created: res.Created, touched: cur, was: old, changed: changed,
 		dirty: adopted}
 	switch in.Source {
-	case FromWebhook, FromPoll, FromSweep:
+	case FromWebhook, FromPoll, FromSweep, FromReprocess:
 		s.judged, s.rejected = in.Brake == "", in.Brake == Reject
 		s.fresh = old == nil || old.EntityID != cur.EntityID || res.Created
 		s.vanishes = cur.Deleted && cur.MergedInto == "" && !s.fresh && !old.Deleted

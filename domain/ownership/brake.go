@@ -14,12 +14,13 @@ type Way string
 
 // Ways.
 const (
-	In   Way = "in"   // what a system changes of golden values
-	Gone Way = "gone" // what is deleted in a system, or no longer listed
-	Out  Way = "out"  // what a policy, an import, a flow or a mapping would write to a system
+	In    Way = "in"    // what a system changes of golden values
+	Gone  Way = "gone"  // what is deleted in a system, or no longer listed
+	Out   Way = "out"   // what a policy, an import, a flow, a mapping or a run of reprocessing would write to a system
+	Edits Way = "edits" // what edits through the API would write to a system
 )
 
-var ways = []Way{In, Gone, Out}
+var ways = []Way{In, Gone, Out, Edits}
 
 // Brake says how much may change at once before a person is asked: more than Limit of a system's records within Window.
 type Brake struct {
@@ -37,9 +38,10 @@ func (b Brake) Limit(records int64) int64 {
 
 // defaultBrakes let everyday business pass: a price rise or a clean-up by hand, but not an import gone wrong.
 var defaultBrakes = map[Way]Brake{
-	In:   {Count: 100, Share: 0.3, Window: 15 * time.Minute},
-	Gone: {Count: 20, Share: 0.1, Window: 15 * time.Minute},
-	Out:  {Count: 20, Share: 0.2, Window: 15 * time.Minute},
+	In:    {Count: 100, Share: 0.3, Window: 15 * time.Minute},
+	Gone:  {Count: 20, Share: 0.1, Window: 15 * time.Minute},
+	Out:   {Count: 20, Share: 0.2, Window: 15 * time.Minute},
+	Edits: {Count: 100, Share: 0.3, Window: 15 * time.Minute},
 }
 
 // Brake returns the brake of a system.

@@ -13,6 +13,7 @@ const braked = `systems: {crm: hubspot, accounting: xero, ops: native}
 brake:
   in: {count: 5, share: 12.5%}
   out: {window: 1m, new: on}
+  edits: {count: 9}
   systems:
     accounting:
       in: off
@@ -34,6 +35,7 @@ func TestBrake(t *testing.T) {
 		{"crm", ownership.In, ownership.Brake{Count: 5, Share: 0.125, Window: 15 * time.Minute}},
 		{"crm", ownership.Gone, ownership.Default().Brake("crm", ownership.Gone)},
 		{"crm", ownership.Out, ownership.Brake{Count: 20, Share: 0.2, Window: time.Minute, New: true}},
+		{"crm", ownership.Edits, ownership.Brake{Count: 9, Share: 0.3, Window: 15 * time.Minute}},
 		{"accounting", ownership.In, ownership.Brake{Off: true, Count: 5, Share: 0.125, Window: 15 * time.Minute}},
 		{"accounting", ownership.Out, ownership.Brake{Count: 0, Share: 0.05, Window: time.Minute, New: true}},
 	} {
@@ -70,7 +72,7 @@ Customer: {owner: crm, create: [crm]}
 		t.Fatal(err)
 	}
 	want := []string{`line 3: count of in of brake is "many"`, `line 3: share of in of brake is "10"; it should be a part`, `line 3: window of in of brake is "1ms"`,
-		`line 3: new of in of brake is "perhaps"`, `line 3: in of brake has no "colour"`, `line 4: brake has no "sideways"; it has in, gone, out and systems`,
+		`line 3: new of in of brake is "perhaps"`, `line 3: in of brake has no "colour"`, `line 4: brake has no "sideways"; it has in, gone, out, edits and systems`,
 		`line 5: out of brake should be a mapping`, `line 7: systems of brake: there is no system "shop"`, `line 8: brake of crm has no "up"`}
 	if len(ps) != len(want) {
 		t.Fatalf("%d problems: %s", len(ps), ps)

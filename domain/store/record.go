@@ -339,9 +339,12 @@ func MatchesFor(ctx context.Context, db DB, kind domain.Kind, keys []string, sys
 // perBlock is how many records are looked at for each block that a record is in. A block of more is of no use for telling them apart.
 const perBlock = 20
 
-const alike = `SELECT ` + recordColumns + ` FROM records WHERE entity_id IS NOT NULL AND entity_id <> $3 AND NOT deleted AND (system, kind, external_id) IN (
-	SELECT c.system, $1, c.external_id FROM unnest($2::text[]) b CROSS JOIN LATERAL (
-		SELECT k.system, k.external_id FROM match_keys k WHERE k.kind = $1 AND k.key = b ORDER BY k.system, k.external_id LIMIT $4) c)
+// alike looks each record up by its name, whatever the planner knows of the tables: LIMIT keeps the two parts apart.
+const alike = `SELECT ` + recordColumns + ` FROM (
+		SELECT DISTINCT m.system AS in_system, m.external_id AS in_id FROM unnest($2::text[]) b CROSS JOIN LATERAL (
+			SELECT k.system, k.external_id FROM match_keys k WHERE k.kind = $1 AND k.key = b ORDER BY k.system, k.external_id LIMIT $4) m) c
+	CROSS JOIN LATERAL (SELECT * FROM records r WHERE r.system = c.in_system AND r.kind = $1 AND r.external_id = c.in_id LIMIT 1) r
+	WHERE entity_id IS NOT NULL AND entity_id <> $3 AND NOT deleted
 	ORDER BY entity_id, system, external_id`
 
 // Alike returns the live records of other entities that are in one of the blocks, at most perBlock of each.

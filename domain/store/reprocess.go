@@ -289,7 +289,8 @@ func FollowItems(ctx context.Context, db DB, run string) (going, todo int64, err
 	_, err = db.Exec(ctx, `-- name: FollowItems
 		UPDATE reprocess_items i SET status = x.status, error = x.error, ended_at = now() FROM (
 			SELECT i.seq, CASE WHEN s.status = 'failed' OR p.status = 'refused' THEN 'failed' WHEN s.status = 'pending' OR p.status = 'pending' THEN 'going' ELSE 'done' END AS status,
-				CASE WHEN s.status = 'failed' THEN s.error WHEN p.status IN ('refused', 'parked') THEN p.error ELSE '' END AS error
+				CASE WHEN s.status = 'failed' THEN s.error WHEN s.status = 'parked' THEN 'held back with a mass change until a person has decided: see its case'
+					WHEN p.status IN ('refused', 'parked') THEN p.error ELSE '' END AS error
 			FROM reprocess_items i LEFT JOIN signals s ON s.id = i.signal_id
 				LEFT JOIN projections p ON i.what = 'projection' AND p.entity_id = i.entity_id AND p.system = i.system
 			WHERE i.run_id = $1 AND i.status = 'going') x
@@ -348,8 +349,8 @@ func SkipSignal(ctx context.Context, db DB, id int64, by, why string) (bool, err
 // InsertSignal stores one signal and returns its number.
 func InsertSignal(ctx context.Context, db DB, s Signal) (id int64, err error) {
 	err = db.QueryRow(ctx, `-- name: InsertSignal
-		INSERT INTO signals (system, kind, external_id, source, correlation_id, lane) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-		s.System, s.Kind, s.ExternalID, s.Source, s.CorrelationID, s.Lane).Scan(&id)
+		INSERT INTO signals (system, kind, external_id, source, correlation_id, lane, record) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+		s.System, s.Kind, s.ExternalID, s.Source, s.CorrelationID, s.Lane, s.Record).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("store.InsertSignal: %w", err)
 	}
