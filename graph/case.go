@@ -129,7 +129,7 @@ func (r *Resolver) foreseen(ctx context.Context, p change.Preview) (*model.CaseP
 		}
 		return &model.CaseAhead{ID: id, Kind: *enum[model.CaseKind](c.Kind), Title: c.Title}
 	}
-	m := &model.CasePreview{Opens: each(p.Opens, ahead), Ends: each(p.Ends, ahead), Merges: []*model.MergeAhead{},
+	m := &model.CasePreview{Opens: each(p.Opens, ahead), Ends: each(p.Ends, ahead), Merges: []*model.MergeAhead{}, MoreGolden: p.Deeper,
 		Golden: each(p.Golden, func(g change.GoldenChange) *model.GoldenAhead {
 			return &model.GoldenAhead{EntityID: text(g.EntityID), Name: g.Name, Field: string(g.Field), From: []byte(g.From), To: []byte(g.To)}
 		}),
@@ -183,7 +183,7 @@ func kindsOfCases(kinds []model.CaseKind) []string {
 
 func caseOption(c *store.Case) func(x change.Choice) *model.CaseOption {
 	return func(x change.Choice) *model.CaseOption {
-		return &model.CaseOption{Name: x.Name, Effect: x.Effect(*c), NeedsValue: x.Value, NeedsTarget: x.Target}
+		return &model.CaseOption{Name: x.Name, Effect: x.Effect(*c), NeedsValue: x.Value, NeedsTarget: x.Target, CanRemember: x.CanRemember(*c)}
 	}
 }
 

@@ -115,6 +115,10 @@ func TestMappingOverTheAPI(t *testing.T) {
 		!strings.Contains(r.text("applyMapping", "parkedBy", "options", 0, "effect"), "put in force") {
 		t.Fatalf("it is in force unseen: %v", r.Data)
 	}
+	ahead := f.ask(store.RoleOperator, `query($in: ResolveCaseInput!) { previewCase(input: $in) { moreGolden golden { name field from to } ends { id } } }`, object{"in": object{"id": c, "choice": "approve"}})
+	if len(ahead.list("previewCase", "golden")) != n || ahead.at("previewCase", "moreGolden") != false || ahead.text("previewCase", "ends", 0, "id") != c || inForce() != nil {
+		t.Errorf("the preview of the case: %v", ahead.Data)
+	}
 	decide(c, "reject")
 	if r := f.ask(store.RoleOperator, askMapping, nil); r.at("mapping", "parkedBy") != nil || r.at("mapping", "document") != nil {
 		t.Errorf("after the rejection: %v", r.Data)

@@ -196,6 +196,14 @@ func TestMassEditIsHeld(t *testing.T) {
 	c = r.massCase(int64(held))
 	_, err = r.pool.Exec(ctx, `UPDATE brake_log SET at = at + interval '2 hours'`)
 	must(t, err)
+	p, err := r.engine.Applier().Preview(ctx, change.Decision{CaseID: c.ID, Choice: change.ChoiceApprove, Cause: causeOf("Jo")})
+	must(t, err)
+	if len(p.Golden) != held || p.Deeper || p.Golden[0].Field != "phone" || p.Golden[0].From.Text() != "+61355500001" || p.Golden[0].To.Text() != "+61355500002" || p.Golden[0].Name == "" {
+		t.Errorf("the preview of an approval says %d: %+v", len(p.Golden), p)
+	}
+	if p, err = r.engine.Applier().Preview(ctx, change.Decision{CaseID: c.ID, Choice: change.ChoiceReject, Cause: causeOf("Jo")}); err != nil || len(p.Golden) != 0 {
+		t.Errorf("the preview of a rejection says %+v, %v", p, err)
+	}
 	r.decide(c, change.ChoiceReject)
 	r.noCases()
 	r.quiet(30 * time.Second)

@@ -62,12 +62,21 @@ func (a *Applier) work(ctx context.Context, id string, cause Cause, action, note
 	return store.CaseByID(ctx, a.pool, id, false)
 }
 
+// ruled reports whether cases of a kind can be ignored by rule. Of a possible duplicate it is remembered by itself that the two are
+// different; a mass change and a lost authorisation are to be looked at each time.
+func ruled(kind string) bool {
+	return kind != store.CaseReauth && kind != store.CaseMassChange && kind != store.CaseDuplicate
+}
+
+// CanRemember reports whether Decision.Always can make a rule of the choice about the case.
+func (x Choice) CanRemember(c store.Case) bool { return x.Name == ChoiceIgnore && ruled(c.Kind) }
+
 // remember makes a rule of a decision to ignore: cases like this one are answered in the same way from now on.
 func (r *run) remember(c store.Case, d Decision) error {
 	if d.Choice != ChoiceIgnore {
 		return domain.Errorf(domain.Invalid, "only ignore can be remembered as a rule, not %s", d.Choice)
 	}
-	if c.Kind == store.CaseReauth || c.Kind == store.CaseMassChange || c.Kind == store.CaseDuplicate {
+	if !ruled(c.Kind) {
 		return domain.Errorf(domain.Invalid, "a case of this kind must be looked at each time it comes; it cannot be ignored by rule")
 	}
 	if c.Field == "" && strings.Trim(d.Pattern, "* ") == "" && c.Kind != store.CaseUnlinked {

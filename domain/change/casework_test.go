@@ -180,6 +180,43 @@ func TestCaseRules(t *testing.T) {
 	}
 }
 
+// A rule that ignores can be made of every kind of case that has that choice, but for those that must be looked at each time; what a
+// choice says about that is so, and the next case like it is answered.
+func TestRulesByKind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownership.DefaultSource())
+	id := w.see(crm, "h1", values("legalName", "Emu Pty Ltd")).EntityID
+	queue := func(kind, key string) string {
+		t.Helper()
+		c := store.Case{ID: domain.NewID("case"), Kind: kind, EntityKind: customer, EntityID: id, System: crm, ExternalID: "h1", Field: "email", Title: "x", DedupeKey: key,
+			Detail: store.CaseDetail{Theirs: text("robot@emu.example.com"), Message: "of a robot"}}
+		b := &pgx.Batch{}
+		store.QueueCase(b, c)
+		w.ok(w.pool.SendBatch(ctx, b).Close())
+		return c.ID
+	}
+	none := []string{store.CaseDuplicate, store.CaseMassChange, store.CaseReauth}
+	for _, kind := range store.CaseKinds {
+		c, err := store.CaseByID(ctx, w.pool, queue(kind, kind+"|first"), false)
+		w.ok(err)
+		can := false
+		for _, x := range change.Offered(c) {
+			can = can || x.CanRemember(c)
+			if x.CanRemember(c) != (x.Name == change.ChoiceIgnore && !slices.Contains(none, kind)) {
+				t.Errorf("%s: %s can be remembered: %v", kind, x.Name, x.CanRemember(c))
+			}
+		}
+		_, err = w.a.Decide(ctx, change.Decision{CaseID: c.ID, Choice: change.ChoiceIgnore, Always: true, Pattern: "*", Cause: jo})
+		if can != (err == nil) || err != nil && domain.CodeOf(err) != domain.Invalid {
+			t.Errorf("%s: a rule can be made: %v, and was: %v", kind, can, err)
+		}
+		next, err := store.CaseByID(ctx, w.pool, queue(kind, kind+"|second"), false)
+		if w.ok(err); (next.Status == "resolved") != can {
+			t.Errorf("%s: the next one is %s", kind, next.Status)
+		}
+	}
+}
+
 // Drift of paths like one is ignored by rule, and what a rule has ignored is not held up; without the rule it is asked again.
 func TestDriftRule(t *testing.T) {
 	t.Parallel()

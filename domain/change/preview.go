@@ -16,6 +16,7 @@ type Preview struct {
 	Golden []GoldenChange
 	Writes []WriteAhead
 	More   bool              // there are more writes than these
+	Deeper bool              // there are more golden changes than these
 	Merged map[string]string // entities that would become part of another one
 	Opens  []store.Case
 	Ends   []store.Case // with the case itself
@@ -28,7 +29,7 @@ const mostWrites = 500
 type GoldenChange struct {
 	EntityID string // "" if the entity would be new
 	Name     string
-	Field    domain.Field
+	Field    domain.Field // "" is the object itself: From and To say what becomes of it
 	From, To domain.Value
 }
 
@@ -47,6 +48,10 @@ func (a *Applier) Preview(ctx context.Context, d Decision) (p Preview, err error
 	defer domain.Wrap(&err, "change.Preview")
 	d.Cause.Source = FromCase
 	err = a.rolledBack(ctx, d.Cause, func(r *run) error {
+		held, more, err := r.heldIn(d)
+		if err != nil {
+			return err
+		}
 		if err := r.decide(d); err != nil {
 			return err
 		}
@@ -54,9 +59,38 @@ func (a *Applier) Preview(ctx context.Context, d Decision) (p Preview, err error
 			return err
 		}
 		p, err = r.seen()
+		p.Golden, p.Deeper = append(p.Golden, held...), more
 		return err
 	})
 	return p, err
+}
+
+// heldIn returns the golden changes that approving a mass change would let through; the workers make them after the decision. more
+// reports that there are others.
+func (r *run) heldIn(d Decision) (held []GoldenChange, more bool, err error) {
+	if d.Choice != ChoiceApprove {
+		return nil, false, nil
+	}
+	c, err := store.CaseByID(r.ctx, r.tx, d.CaseID, false)
+	if err != nil || c.Kind != store.CaseMassChange || outward(c) {
+		return nil, false, err
+	}
+	changes := c.Detail.Changes // of a mapping document: those that it was tried out with
+	if mapped(c) {
+		total := int64(0)
+		for _, n := range c.Detail.Counts {
+			total += n
+		}
+		more = total > int64(len(changes))
+	} else {
+		_, changes, err = store.BrakeDiff(r.ctx, r.tx, store.BrakeState{System: c.System, Kind: c.EntityKind, Way: "in"}, mostWrites+1)
+		more = len(changes) > mostWrites
+		changes = changes[:min(len(changes), mostWrites)]
+	}
+	for _, x := range changes {
+		held = append(held, GoldenChange{EntityID: x.EntityID, Name: x.Name, Field: x.Field, From: x.From, To: x.To})
+	}
+	return held, more, err
 }
 
 // rolledBack runs f in a transaction of which nothing is kept.

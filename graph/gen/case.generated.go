@@ -2018,6 +2018,29 @@ func (ec *executionContext) fieldContext_CaseOption_needsTarget(_ context.Contex
 	return graphql.NewScalarFieldContext("CaseOption", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _CaseOption_canRemember(ctx context.Context, field graphql.CollectedField, obj *model.CaseOption) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CaseOption_canRemember(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CanRemember, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CaseOption_canRemember(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CaseOption", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _CaseOutcome_id(ctx context.Context, field graphql.CollectedField, obj *model.CaseOutcome) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2190,6 +2213,29 @@ func (ec *executionContext) fieldContext_CasePreview_golden(_ context.Context, f
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _CasePreview_moreGolden(ctx context.Context, field graphql.CollectedField, obj *model.CasePreview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CasePreview_moreGolden(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MoreGolden, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CasePreview_moreGolden(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CasePreview", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _CasePreview_writes(ctx context.Context, field graphql.CollectedField, obj *model.CasePreview) (ret graphql.Marshaler) {
@@ -4940,6 +4986,11 @@ func (ec *executionContext) _CaseOption(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "canRemember":
+			out.Values[i] = ec._CaseOption_canRemember(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -5051,6 +5102,11 @@ func (ec *executionContext) _CasePreview(ctx context.Context, sel ast.SelectionS
 			out.Values[i] = graphql.MarshalString("CasePreview")
 		case "golden":
 			out.Values[i] = ec._CasePreview_golden(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "moreGolden":
+			out.Values[i] = ec._CasePreview_moreGolden(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -885,6 +885,8 @@ type CaseRule {
 type CasePreview {
   "Golden values that would change."
   golden: [GoldenAhead!]!
+  "There are more golden changes than these."
+  moreGolden: Boolean!
   "Writes to vendors that would follow at once."
   writes: [WriteAhead!]!
   "There are more writes than these."
@@ -905,7 +907,7 @@ type GoldenAhead {
   entityId: ID
   "What people call it."
   name: String!
-  "The field."
+  "The field; empty for the object itself: ` + "`" + `from` + "`" + ` and ` + "`" + `to` + "`" + ` say what becomes of it."
   field: String!
   "What it is."
   from: JSON
@@ -959,13 +961,15 @@ type CaseOption {
   needsValue: Boolean!
   "It needs a ` + "`" + `targetId` + "`" + `: the entity meant."
   needsTarget: Boolean!
+  "` + "`" + `remember` + "`" + ` can make a rule of it, so that cases like this one are answered in the same way from now on: only of ` + "`" + `ignore` + "`" + `."
+  canRemember: Boolean!
 }
 
 "What a case is about."
 enum CaseKind {
   "An edit by a system that does not own the field, which the policy wants a person to decide."
   CONFLICT
-  "Two entities that look like one."
+  "Two entities that look like one. No rule can ignore it; that two are different is remembered."
   POSSIBLE_DUPLICATE
   "A vendor refused a write."
   REFUSED
@@ -973,11 +977,11 @@ enum CaseKind {
   INVALID_DATA
   "A record of a system that may not create such entities and that matches none."
   UNLINKED
-  "A system must be authorised again."
+  "A system must be authorised again. No rule can ignore it."
   NEEDS_REAUTH
   "A vendor's objects have fields that the mapping does not know."
   DRIFT
-  "More would change at once than could be everyday business."
+  "More would change at once than could be everyday business. No rule can ignore it."
   MASS_CHANGE
   "Work that keeps failing."
   STUCK
@@ -1065,7 +1069,11 @@ input ResolveCaseInput {
   remember: RememberInput
 }
 
-"Makes a rule of a decision: cases of the same kind, system, kind of entity and field."
+"""
+Makes a rule of a decision to ignore: cases of the same kind, system, kind of entity and field. Not of POSSIBLE_DUPLICATE, where ` + "`" + `different` + "`" + `
+is remembered by itself for the two entities, and not of MASS_CHANGE and NEEDS_REAUTH, which must be looked at each time; ` + "`" + `canRemember` + "`" + ` of
+an option says so.
+"""
 input RememberInput {
   "Only those whose value or words are like this; * stands for anything. Needed where a case concerns no single field."
   pattern: String
@@ -6284,6 +6292,8 @@ func (ec *executionContext) childFields_CaseOption(ctx context.Context, field gr
 		return ec.fieldContext_CaseOption_needsValue(ctx, field)
 	case "needsTarget":
 		return ec.fieldContext_CaseOption_needsTarget(ctx, field)
+	case "canRemember":
+		return ec.fieldContext_CaseOption_canRemember(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CaseOption", field.Name)
 }
@@ -6314,6 +6324,8 @@ func (ec *executionContext) childFields_CasePreview(ctx context.Context, field g
 	switch field.Name {
 	case "golden":
 		return ec.fieldContext_CasePreview_golden(ctx, field)
+	case "moreGolden":
+		return ec.fieldContext_CasePreview_moreGolden(ctx, field)
 	case "writes":
 		return ec.fieldContext_CasePreview_writes(ctx, field)
 	case "moreWrites":

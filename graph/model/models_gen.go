@@ -543,6 +543,8 @@ type CaseOption struct {
 	NeedsValue bool `json:"needsValue"`
 	// It needs a `targetId`: the entity meant.
 	NeedsTarget bool `json:"needsTarget"`
+	// `remember` can make a rule of it, so that cases like this one are answered in the same way from now on: only of `ignore`.
+	CanRemember bool `json:"canRemember"`
 }
 
 // What became of one case of several.
@@ -567,6 +569,8 @@ type CasePayload struct {
 type CasePreview struct {
 	// Golden values that would change.
 	Golden []*GoldenAhead `json:"golden"`
+	// There are more golden changes than these.
+	MoreGolden bool `json:"moreGolden"`
 	// Writes to vendors that would follow at once.
 	Writes []*WriteAhead `json:"writes"`
 	// There are more writes than these.
@@ -1459,7 +1463,7 @@ type GoldenAhead struct {
 	EntityID *string `json:"entityId,omitempty,omitzero"`
 	// What people call it.
 	Name string `json:"name"`
-	// The field.
+	// The field; empty for the object itself: `from` and `to` say what becomes of it.
 	Field string `json:"field"`
 	// What it is.
 	From json.RawMessage `json:"from,omitempty,omitzero"`
@@ -3005,7 +3009,9 @@ type RejectWritePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
-// Makes a rule of a decision: cases of the same kind, system, kind of entity and field.
+// Makes a rule of a decision to ignore: cases of the same kind, system, kind of entity and field. Not of POSSIBLE_DUPLICATE, where `different`
+// is remembered by itself for the two entities, and not of MASS_CHANGE and NEEDS_REAUTH, which must be looked at each time; `canRemember` of
+// an option says so.
 type RememberInput struct {
 	// Only those whose value or words are like this; * stands for anything. Needed where a case concerns no single field.
 	Pattern graphql.Omittable[*string] `json:"pattern,omitempty,omitzero"`
@@ -4006,7 +4012,7 @@ type CaseKind string
 const (
 	// An edit by a system that does not own the field, which the policy wants a person to decide.
 	CaseKindConflict CaseKind = "CONFLICT"
-	// Two entities that look like one.
+	// Two entities that look like one. No rule can ignore it; that two are different is remembered.
 	CaseKindPossibleDuplicate CaseKind = "POSSIBLE_DUPLICATE"
 	// A vendor refused a write.
 	CaseKindRefused CaseKind = "REFUSED"
@@ -4014,11 +4020,11 @@ const (
 	CaseKindInvalidData CaseKind = "INVALID_DATA"
 	// A record of a system that may not create such entities and that matches none.
 	CaseKindUnlinked CaseKind = "UNLINKED"
-	// A system must be authorised again.
+	// A system must be authorised again. No rule can ignore it.
 	CaseKindNeedsReauth CaseKind = "NEEDS_REAUTH"
 	// A vendor's objects have fields that the mapping does not know.
 	CaseKindDrift CaseKind = "DRIFT"
-	// More would change at once than could be everyday business.
+	// More would change at once than could be everyday business. No rule can ignore it.
 	CaseKindMassChange CaseKind = "MASS_CHANGE"
 	// Work that keeps failing.
 	CaseKindStuck CaseKind = "STUCK"

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -390,7 +391,10 @@ func (a *Admin) casePreview(ctx context.Context, f caseFlags, ids []string, d ch
 		}
 		fmt.Fprintf(a.Out, "%s, %s would do this:\n", id, d.Choice)
 		for _, g := range p.Golden {
-			fmt.Fprintf(a.Out, "  %s: %s %s -> %s\n", g.Name, g.Field, readable(g.From), readable(g.To))
+			fmt.Fprintf(a.Out, "  %s: %s %s -> %s\n", g.Name, cmp.Or(string(g.Field), "itself"), readable(g.From), readable(g.To))
+		}
+		if p.Deeper {
+			fmt.Fprintln(a.Out, "  and more changes of this kind")
 		}
 		for from, into := range p.Merged {
 			fmt.Fprintf(a.Out, "  %s becomes part of %s\n", from, into)
