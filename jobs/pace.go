@@ -12,6 +12,8 @@ const (
 	busy  = 0.1 // and before batches that are not full keep a distance
 	// Limits over shorter times are met by waiting for the call, over longer ones by nothing that takes seconds.
 	shortest, longest = 5 * time.Second, 5 * time.Minute
+	// A job that waits for a batch to fill has to write it before its time is over.
+	longestSpacing = jobTimeout / 3
 )
 
 // spacing is how long to wait before the next call that could be larger for waiting. As long as less than half of every
@@ -31,13 +33,13 @@ func (e *Engine) spacing(ctx context.Context, system string) (wait, apart time.D
 		used, even := float64(b.Used)/float64(b.Calls), float64(per/time.Duration(b.Calls))
 		// Two to eight times the even spacing of calls and more, since reading and writing share the limit.
 		if used > tight {
-			wait = max(wait, time.Duration(even*(2+12*(used-tight))))
+			wait = max(wait, time.Duration(even*min(8, 2+12*(used-tight))))
 		}
 		if used > busy {
 			apart = max(apart, time.Duration(even*min(8, 2+12*(used-busy))))
 		}
 	}
-	return wait, apart, nil
+	return min(wait, longestSpacing), min(apart, longestSpacing), nil
 }
 
 // turn asks for the next turn at reading single objects. While the budget is tight there is one turn per spacing for all
