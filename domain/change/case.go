@@ -78,7 +78,12 @@ func choicesOf(kind string) []Choice {
 			{Name: ChoiceSame, do: (*run).same, Effect: func(c store.Case) string {
 				return fmt.Sprintf("%s becomes part of %s: one record in each system stands for both, and what was held back is written", c.EntityID, c.OtherID)
 			}},
-			{Name: ChoiceDifferent, do: (*run).again, Effect: says("both stay, what was held back is written, and these two are not asked about again")},
+			{Name: ChoiceDifferent, do: (*run).again, Effect: func(c store.Case) string {
+				if mergedElsewhere(c) {
+					return goneEffect(c)
+				}
+				return "both stay, what was held back is written, and these two are not asked about again"
+			}},
 		}
 	case store.CaseRefused:
 		return []Choice{

@@ -174,6 +174,16 @@ func (r *run) record(in Incoming) (Result, error) {
 	if err := r.drift(old, cur); err != nil {
 		return res.Result, err
 	}
+	asked, err := r.handedOver(in.System, old, cur)
+	if err == nil && old != nil { // gone before, too: its documents may have been read since
+		var gone []string
+		gone, err = r.goneOrMerged(cur)
+		asked = append(asked, gone...)
+	}
+	if err != nil {
+		return res.Result, err
+	}
+	res.Cases = append(res.Cases, asked...)
 	st.put(cur)
 	st.lead(cur)
 	adopted, err := r.adopt(st, cur, keys)

@@ -254,7 +254,7 @@ func EraseFromDocumentTraces(ctx context.Context, tx pgx.Tx, documents []string,
 // keyed are the tables whose rows belong to one entity: they are cleaned by id, and never by what they happen to say.
 var keyed = []string{"records", "record_aliases", "entities", "customers", "customer_contacts", "products", "locations", "stock_levels", "quotes", "orders",
 	"invoices", "credit_notes", "payments", "document_lines", "allocations", "history", "pins", "projections", "cases", "case_events", "signals", "match_keys",
-	"merges", "stock_movements", "stock_positions", "erasures", "erasure_identities", "suppressions", "erasure_salt"}
+	"merges", "stock_movements", "stock_positions", "customer_moves", "erasures", "erasure_identities", "suppressions", "erasure_salt"}
 
 // settings are tables that hold what the business has configured, and the machinery's own.
 var settings = []string{"systems", "policies", "api_keys", "credentials", "processes", "cursors", "budgets", "budget_leases", "partitions", "retention",
