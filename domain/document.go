@@ -202,3 +202,17 @@ func sameAllocations(a, b Value) bool {
 	}
 	return len(left) == 0
 }
+
+// Begun reports whether allocations are a part of those that are wanted: whatever they pay is to be paid as much, and the rest is
+// still on the customer's account.
+func Begun(wanted, theirs Value) bool {
+	want := AllocationsOf(wanted)
+	for _, a := range AllocationsOf(theirs) {
+		if a.Invoice+a.CreditNote != "" && !slices.ContainsFunc(want, func(w Allocation) bool {
+			return w.Invoice == a.Invoice && w.CreditNote == a.CreditNote && number(w.Amount).Equal(number(a.Amount))
+		}) {
+			return false
+		}
+	}
+	return len(want) > 0
+}

@@ -155,6 +155,23 @@ func TestRefs(t *testing.T) {
 	}
 }
 
+// TestBegun: what is a part of the allocations that are wanted is one, and nothing else.
+func TestBegun(t *testing.T) {
+	t.Parallel()
+	const wanted = `[{"amount":"30"},{"amount":"110.00","invoice":"inv_a"},{"amount":"66","creditNote":"crn_b"}]`
+	for theirs, want := range map[string]bool{
+		``: true, `[{"amount":"206"}]`: true, `[{"amount":"96"},{"amount":"110","invoice":"inv_a","date":"2026-03-01"}]`: true, wanted: true,
+		`[{"amount":"100","invoice":"inv_a"}]`: false, `[{"amount":"110","invoice":"inv_c"}]`: false, `[{"amount":"66","invoice":"crn_b"}]`: false,
+	} {
+		if domain.Begun(wanted, domain.Value(theirs)) != want {
+			t.Errorf("%s is a part: not %v", theirs, want)
+		}
+	}
+	if domain.Begun("", `[{"amount":"1"}]`) {
+		t.Error("a part of nothing")
+	}
+}
+
 // TestSame: an allocation without a date is any day's, and nothing else may differ.
 func TestSame(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"datum/adapters/sim"
 	"datum/domain"
 	"datum/domain/change"
 	"datum/domain/store"
@@ -199,5 +200,37 @@ func TestOnePaymentOfSeveralOrders(t *testing.T) {
 	}
 	if n := r.xero.Duplicates(); n > 0 {
 		t.Errorf("%d duplicates", n)
+	}
+}
+
+// TestInterruptedPaymentIsFinished: the answer to a payment of two invoices is lost before they are set off against it. It is found,
+// and finished; nobody is asked what was meant.
+func TestInterruptedPaymentIsFinished(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, documents)
+	r.quiet(30 * time.Second)
+	_, err := r.xero.AddFault(sim.Fault{Kind: sim.FaultReset, Path: "/BankTransactions", Count: 1})
+	must(t, err)
+	customer := r.enter(domain.KindCustomer, "", fields("legalName", "Jo Citizen", "email", "jo@example.com"))
+	var parts []domain.Allocation
+	for _, price := range []string{"110", "66"} {
+		parts = append(parts, domain.Allocation{Amount: price, Invoice: r.enter(domain.KindInvoice, "", fields("customer", customer, "issueDate", "2026-03-02", "dueDate", "2026-03-30", "stage", "AUTHORISED",
+			"lines", fmt.Sprintf(`[{"description":"Work","quantity":"1","unitPrice":%q}]`, price)))})
+	}
+	r.enter(domain.KindPayment, "", fields("customer", customer, "amount", aud("200"), "date", "2026-03-05", "allocations", domain.ValueOf(append(parts, domain.Allocation{Amount: "24"}))))
+	r.quiet(60 * time.Second)
+	var over []struct {
+		RemainingCredit decimal.Decimal
+		Allocations     []struct{ Amount decimal.Decimal }
+	}
+	r.objects("overpayments", &over)
+	if len(over) != 1 || len(over[0].Allocations) != 2 || !over[0].RemainingCredit.Equal(decimal.NewFromInt(24)) {
+		t.Errorf("accounting has %+v", over)
+	}
+	if r.xero.Stats().Faults[sim.FaultReset] != 1 {
+		t.Error("no answer was lost: nothing is proven")
+	}
+	if cs := r.openCases(); len(cs) > 0 {
+		t.Errorf("cases: %v", cs)
 	}
 }

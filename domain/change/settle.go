@@ -173,6 +173,9 @@ func (s *settlement) ours(rec *store.Record, f domain.Field) bool {
 		return false
 	}
 	v, sent := p.Sent[f]
+	if f == "allocations" && sent && domain.Begun(v, rec.Values[f]) {
+		return true // a payment is made first and allocated then: whoever did it was interrupted
+	}
 	return sent && equal(s.fitOne(rec.System, f, v), rec.Values[f])
 }
 
