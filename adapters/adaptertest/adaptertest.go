@@ -6,6 +6,7 @@
 package adaptertest
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -130,20 +131,27 @@ func Run(t *testing.T, f Fixture) {
 		f.Crowd = 12
 	}
 	f.check(t)
-	for name, c := range map[string]func(*env){
-		"abilities": abilities, "round trip": roundTrip, "refused values": refusedValues, "own write recognised": ownWrite,
-		"same key makes one record": sameKey, "partial write": partialWrite, "unknown outcome is found": unknownOutcome,
-		"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
-		"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
-		"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "subscriptions": subscriptions, "check": check,
-		"immutable": immutable, "read only": readOnly, "one shape": oneShape, "drift": drift, "dry run": dryRun,
-	} {
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c(start(t, f))
 		})
 	}
 }
+
+// cases are what every adapter must pass, by name.
+var cases = map[string]func(*env){
+	"abilities": abilities, "round trip": roundTrip, "refused values": refusedValues, "own write recognised": ownWrite,
+	"same key makes one record": sameKey, "partial write": partialWrite, "unknown outcome is found": unknownOutcome,
+	"one bad element": oneBadElement, "not found": notFound, "resume under writes": resume, "sweep": sweep,
+	"fetch many": fetchMany, "find": find, "merged": merged, "error classes": errorClasses, "lost answers": lostAnswers,
+	"cancellation": cancellation, "expired and revoked": expiredAndRevoked, "webhook": webhook, "subscriptions": subscriptions, "check": check,
+	"immutable": immutable, "read only": readOnly, "one shape": oneShape, "drift": drift, "dry run": dryRun,
+}
+
+// Cases returns the names of the cases, for an adapter that the suite cannot drive because it does not speak HTTP: it says which tests
+// of its own stand for each.
+func Cases() []string { return slices.Sorted(maps.Keys(cases)) }
 
 // check finds mistakes in the fixture and the mapping table.
 func (f Fixture) check(t *testing.T) {
