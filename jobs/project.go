@@ -134,7 +134,7 @@ func (p *pass) run(ctx context.Context, job *river.Job[ProjectArgs]) error {
 		if !p.gate.Writes() {
 			return p.end(ctx, job, true, 0) // the rows wait; whoever opens the gate wakes them
 		}
-		if wait > 0 || time.Since(started) > jobTimeout/2 {
+		if wait > 0 || time.Since(started) > jobTimeout/3 {
 			// The budget is used up or the system cannot be reached: everything waits, without holding a worker.
 			return p.end(ctx, job, true, max(wait, time.Millisecond))
 		}
@@ -179,6 +179,10 @@ func (p *pass) linger(ctx context.Context, round int) error {
 	if err != nil {
 		return err
 	}
+	most, full := maxLinger, 0
+	if least > 0 {
+		most, full = longestSpacing, p.batch // full batches of other kinds go first
+	}
 	least = max(least, apart-p.sinceWritten(ProjectArgs{System: p.c.Name, Of: p.kind}))
 	lull := time.Duration(0)
 	if round > 0 {
@@ -195,11 +199,11 @@ func (p *pass) linger(ctx context.Context, round int) error {
 			grew, had = now, due
 		}
 		waited := now.Sub(began)
-		if waited >= max(least, maxLinger) {
+		if waited >= max(least, most) {
 			return nil
 		}
 		if waited >= least && now.Sub(grew) >= lull {
-			if coming, err := store.Coming(ctx, p.pool, p.c.Name, p.kind); err != nil || !coming {
+			if coming, err := store.Coming(ctx, p.pool, p.c.Name, p.kind, full); err != nil || !coming {
 				return err
 			}
 		}

@@ -125,18 +125,20 @@ func TestArrivalsDoNotGrow(t *testing.T) {
 		}
 	}
 	db := explained{tx, t}
-	coming := func(want bool) {
+	coming := func(full int, want bool) {
 		t.Helper()
-		if got, err := store.Coming(ctx, tx, "accounting", domain.KindPayment); err != nil || got != want {
-			t.Errorf("Coming: %t, %v", got, err)
+		if got, err := store.Coming(ctx, tx, "accounting", domain.KindPayment, full); err != nil || got != want {
+			t.Errorf("Coming, %d: %t, %v", full, got, err)
 		}
 	}
-	coming(true)
+	coming(0, true)
 	free, err := store.UnparkWaiting(ctx, db, "accounting", "inv_70")
 	if err != nil || len(free) != 1 || free[0].EntityID != "pay_70" {
 		t.Errorf("UnparkWaiting: %v, %v", free, err)
 	}
-	coming(false)
+	coming(0, false)
+	coming(8000, true) // so many invoices are pending
+	coming(8001, false)
 }
 
 // TestTraceDoesNotGrow: what became of one entity, what one cause led to and what is not finished are found without reading

@@ -149,13 +149,14 @@ func ParkWaiting(ctx context.Context, db DB, system string, lease uuid.UUID, ws 
 	return nil
 }
 
-// Coming reports whether projections of the kind wait for something that is being written to the system at this moment.
-func Coming(ctx context.Context, db DB, system string, kind domain.Kind) (bool, error) {
+// Coming reports whether projections of the kind wait for something that is being written to the system at this moment. With full
+// above zero it also reports so if as many projections of other kinds are pending there: a batch of them uses a call better.
+func Coming(ctx context.Context, db DB, system string, kind domain.Kind, full int) (bool, error) {
 	var coming bool
 	err := db.QueryRow(ctx, `-- name: Coming
-		SELECT EXISTS (SELECT FROM projections d JOIN projections w ON w.waits_for @> ARRAY[d.entity_id::text]
+		SELECT $3 > 0 AND (SELECT count(*) FROM (SELECT FROM projections WHERE system = $1 AND kind <> $2 AND status = 'pending' LIMIT $3) o) = $3 OR EXISTS (SELECT FROM projections d JOIN projections w ON w.waits_for @> ARRAY[d.entity_id::text]
 			WHERE d.system = $1 AND d.status = 'pending' AND d.intent_key <> ''
-				AND w.system = $1 AND w.kind = $2 AND w.status = 'parked' AND w.error_code = 'WAITS')`, system, kind).Scan(&coming)
+				AND w.system = $1 AND w.kind = $2 AND w.status = 'parked' AND w.error_code = 'WAITS')`, system, kind, full).Scan(&coming)
 	if err != nil {
 		return false, fmt.Errorf("store.Coming: %w", err)
 	}
