@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -98,14 +99,20 @@ func (r *run) erase(e Erasure) (store.Erasure, error) {
 	if err != nil {
 		return rep, err
 	}
-	for i := range names {
-		names[i].Next = "delete it in " + names[i].System + ", where it is still held; until then Datum leaves it aside whenever it is shown"
-	}
 	rs, err := store.Retentions(r.ctx, r.tx)
 	if err != nil {
 		return rep, err
 	}
-	days := rs[slices.IndexFunc(rs, func(x store.Retention) bool { return x.Name == "documents" })].Days
+	keep := func(name string) int {
+		return rs[slices.IndexFunc(rs, func(x store.Retention) bool { return x.Name == name })].Days
+	}
+	days, logged := keep("documents"), "for good"
+	if n := keep("exchanges"); n > 0 {
+		logged = fmt.Sprintf("for %d days", n)
+	}
+	for i := range names {
+		names[i].Next = fmt.Sprintf("delete it in %s, where it is still held; until then Datum leaves it aside whenever it is shown, but what %s answers is in the log of calls %s", names[i].System, names[i].System, logged)
+	}
 	rep.Report = store.ErasureReport{Entities: ids, Documents: docs, Changed: map[string]int64{}, Held: names}
 	if err := store.InsertErasure(r.ctx, r.tx, rep); err != nil { // what it is referred to by; the report follows
 		return rep, err
