@@ -380,10 +380,11 @@ func AlikeNow(ctx context.Context, tx pgx.Tx, kind domain.Kind, blocks []string,
 	return recs, alone, nil
 }
 
-// QueueAlikeCheck has a record compared once more when every transaction that is under way now has ended.
+// QueueAlikeCheck has a record compared once more when every transaction that is under way now has ended. Which those are is not known
+// before it is committed: a snapshot's end leaves out what has begun after the last that ended.
 func QueueAlikeCheck(b *pgx.Batch, system string, kind domain.Kind, externalID string) {
 	b.Queue(`-- name: QueueAlikeCheck
-		INSERT INTO alike_checks (kind, system, external_id, until) VALUES ($1, $2, $3, pg_snapshot_xmax(pg_current_snapshot()))
+		INSERT INTO alike_checks (kind, system, external_id, until) VALUES ($1, $2, $3, '0')
 		ON CONFLICT (kind, system, external_id) DO UPDATE SET until = excluded.until`, kind, system, externalID)
 }
 
@@ -397,8 +398,12 @@ type AlikeCheck struct {
 
 // AlikeChecks returns up to limit records that can be compared once more: every transaction that they may not have seen has ended.
 func AlikeChecks(ctx context.Context, db DB, limit int) ([]AlikeCheck, error) {
+	if _, err := db.Exec(ctx, `-- name: AlikeUntil
+		UPDATE alike_checks SET until = pg_current_xact_id() WHERE until = '0'`); err != nil {
+		return nil, fmt.Errorf("store.AlikeChecks: %w", err)
+	}
 	rows, err := db.Query(ctx, `-- name: AlikeChecks
-		SELECT kind, system, external_id, until::text AS until FROM alike_checks WHERE until <= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY kind, system, external_id LIMIT $1`, limit)
+		SELECT kind, system, external_id, until::text AS until FROM alike_checks WHERE until <> '0' AND until < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY kind, system, external_id LIMIT $1`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("store.AlikeChecks: %w", err)
 	}
