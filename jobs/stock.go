@@ -33,6 +33,13 @@ func (f *flow) commit(ctx context.Context, o *store.Entity) error {
 	if off {
 		want = nil
 	}
+	// What the inventory had sent before it was looked at here is not in its stock any more.
+	inventory := f.pol.Kind(domain.KindStockLevel).Rule("onHand", "").Owner
+	if o.Golden["fulfilmentStatus"].Text() == "FULFILLED" && o.Provenance["fulfilmentStatus"].System == inventory {
+		if n, err := store.MovedBy(ctx, f.pool, o.ID); err != nil || n == 0 {
+			return err
+		}
+	}
 	// The order shows what was sold; what was given back before it was sent is not promised any more.
 	notes, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
 	if err != nil {
