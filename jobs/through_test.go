@@ -40,7 +40,7 @@ func TestChangeTravelsToItsOwner(t *testing.T) {
 	}
 
 	must(t, r.engine.SetMode(ctx, "crm", store.ModeObserve, causeOf("test")))
-	ask("+61390002222", time.Now().Add(time.Second))
+	ask("+61390002222", time.Now().Add(5*time.Second))
 	eventually(t, 20*time.Second, "a case says that it was not confirmed", func() (bool, any) {
 		cs, err := store.ListCases(ctx, r.pool, store.CaseFilter{Status: "open", Kind: store.CaseUnconfirmed}, nil, "", 10)
 		must(t, err)

@@ -337,7 +337,7 @@ func (w *world) hold(id string) func() {
 // waiting waits until n transactions of this database wait for a lock.
 func (w *world) waiting(n int) {
 	w.tb.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		var m int
 		w.ok(w.pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&m))
 		if m >= n {
