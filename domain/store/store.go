@@ -25,13 +25,21 @@ type DB interface {
 var ErrAgain = errors.New("changed by somebody else meanwhile")
 
 // Transact runs f in one READ COMMITTED transaction and repeats it when Postgres reports a serialisation failure or a
-// deadlock, or f asks for it with ErrAgain, at most 5 times. f must not keep state between runs.
+// deadlock, or f asks for it with ErrAgain, at most 5 times; and when a connection of the pool turns out to be closed, as all are
+// after a restart of Postgres, before anything was sent over it. f must not keep state between runs.
 func Transact(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
 	var err error
-	for range 5 {
+	for tries, closed := 0, int32(0); tries < 5; {
 		err = pgx.BeginFunc(ctx, pool, f)
 		var pe *pgconn.PgError
-		if !errors.Is(err, ErrAgain) && (!errors.As(err, &pe) || (pe.Code != "40001" && pe.Code != "40P01")) {
+		switch {
+		case err == nil:
+			return nil
+		case pgconn.SafeToRetry(err) && ctx.Err() == nil && closed <= pool.Stat().MaxConns():
+			closed++
+		case errors.Is(err, ErrAgain) || errors.As(err, &pe) && (pe.Code == "40001" || pe.Code == "40P01"):
+			tries++
+		default:
 			return err
 		}
 	}
