@@ -3,8 +3,6 @@ package adapters
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 
 	"datum/domain"
 )
@@ -87,12 +85,4 @@ func Seen(o Object, paths []string) []string {
 		}
 	}
 	return seen
-}
-
-// Covered reports whether a list of paths names the path or something above it.
-func Covered(paths []string, path string) bool {
-	return slices.ContainsFunc(paths, func(p string) bool {
-		rest, ok := strings.CutPrefix(path, p)
-		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-	})
 }

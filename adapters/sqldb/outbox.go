@@ -98,23 +98,6 @@ END $do$`
 
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// OutboxSQL returns the statements that Provision runs for an account with these settings, for a database whose owner runs
-// them himself. Postgres 14 or later.
-func OutboxSQL(settings map[string]string) (string, error) {
-	tables, err := configured(settings["mapping"])
-	if err != nil {
-		return "", err
-	}
-	if settings["outbox"] == "" {
-		return "", domain.Errorf(domain.Invalid, "the setting outbox is missing; it names the table that notes changes")
-	}
-	a := &adapter{d: postgres, outbox: settings["outbox"], tables: map[domain.Kind]*table{}}
-	for _, t := range tables {
-		a.tables[t.kind], a.kinds = t, append(a.kinds, t.kind)
-	}
-	return strings.Join(a.outboxSQL(), ";\n") + ";\n", nil
-}
-
 // Provision makes the outbox and its triggers where the setting names one and something of it is missing.
 func (a *adapter) Provision(ctx context.Context) (err error) {
 	defer domain.Wrap(&err, "sqldb.Provision")

@@ -219,18 +219,7 @@ func withoutNUL(x any) any {
 	return x
 }
 
-// Alias leads a former id to the record it was merged into; an id without one leads to itself.
-func Alias(ctx context.Context, db DB, system string, kind domain.Kind, externalID string) (string, error) {
-	id := externalID
-	err := db.QueryRow(ctx, `-- name: Alias
-		SELECT external_id FROM record_aliases WHERE system = $1 AND kind = $2 AND alias = $3`, system, kind, externalID).Scan(&id)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return "", fmt.Errorf("store.Alias: %w", err)
-	}
-	return id, nil
-}
-
-// Aliases is Alias for several ids: it returns those that lead elsewhere.
+// Aliases returns, of former ids, the records that they were merged into; an id that leads nowhere else is not in it.
 func Aliases(ctx context.Context, db DB, system string, kind domain.Kind, externalIDs []string) (map[string]string, error) {
 	rows, err := db.Query(ctx, `-- name: Aliases
 		SELECT alias, external_id FROM record_aliases WHERE system = $1 AND kind = $2 AND alias = ANY($3) ORDER BY alias`, system, kind, externalIDs)

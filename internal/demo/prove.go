@@ -17,7 +17,7 @@ import (
 var swept = []struct {
 	system string
 	kind   domain.Kind
-}{{"crm", domain.KindCustomer}, {"accounting", domain.KindCustomer}, {"crm", domain.KindQuote}, {"shop", domain.KindOrder}, {"shop", domain.KindCreditNote}, {"shop", domain.KindPayment},
+}{{"crm", domain.KindCustomer}, {"accounting", domain.KindCustomer}, {"crm", domain.KindQuote}, {"shop", domain.KindProduct}, {"shop", domain.KindOrder}, {"shop", domain.KindCreditNote}, {"shop", domain.KindPayment},
 	{"accounting", domain.KindInvoice}, {"accounting", domain.KindPayment}, {"warehouse", domain.KindStockLevel}, {"warehouse", domain.KindOrder}}
 
 // prove brings everything to rest and checks the invariants against the simulators' own ledgers.

@@ -194,6 +194,7 @@ type answer struct {
 	kind   string
 	choice string
 	which  func(c gqlCase) bool                                // nil is any
+	look   map[string]domain.Kind                              // systems that are looked through if there is no case yet: webhooks get lost
 	before func() error                                        // what is put right in the vendor first
 	with   func(c gqlCase) map[string]any                      // field, value
 	seen   func(ctx context.Context, c gqlCase) (string, bool) // what the vendor's own books show then
@@ -217,17 +218,43 @@ func (t *trouble) decide(ctx context.Context) (all []decided, err error) {
 	return all, err
 }
 
+// first returns the first case that the answer is for. If there is none yet it has the systems looked through whose webhooks about
+// its cause may have got lost, and waits for a minute; nil if there is none even then.
+func (t *trouble) first(ctx context.Context, a answer) (*gqlCase, error) {
+	var looked time.Time
+	for end := time.Now().Add(time.Minute); ; {
+		cases, err := t.open(ctx, a.kind)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(cases, func(c gqlCase) bool { return slices.Contains(c.Choices, a.choice) && (a.which == nil || a.which(c)) })
+		if i >= 0 {
+			return &cases[i], nil
+		}
+		if len(a.look) == 0 || time.Now().After(end) {
+			return nil, nil
+		}
+		if time.Since(looked) > 20*time.Second { // one that is under way may have passed it already
+			looked = time.Now()
+			for system, kind := range a.look {
+				if err := t.d.Engine.Sweep(ctx, system, kind); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if !pause(ctx, time.Second) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // give decides the first case that the answer is for; without one it says nothing.
 func (t *trouble) give(ctx context.Context, a answer) (choice, effect string, err error) {
-	cases, err := t.open(ctx, a.kind)
-	if err != nil {
+	found, err := t.first(ctx, a)
+	if err != nil || found == nil {
 		return "", "", err
 	}
-	i := slices.IndexFunc(cases, func(c gqlCase) bool { return slices.Contains(c.Choices, a.choice) && (a.which == nil || a.which(c)) })
-	if i < 0 {
-		return "", "", nil
-	}
-	c := cases[i]
+	c := *found
 	if a.before != nil {
 		if err := a.before(); err != nil {
 			return "", "", err
@@ -342,10 +369,12 @@ func (t *trouble) answers() []answer {
 				return fmt.Sprintf("%d of the spreadsheet's numbers are in Xero", n), n > len(t.sheet)*3/4
 			}},
 		{kind: store.CaseStuck, choice: "retry", which: func(c gqlCase) bool { return c.System == "crm" && c.EntityID != "" },
+			look:   map[string]domain.Kind{"shop": domain.KindProduct},
 			before: func() error { t.s.CRM.ClearFaults(); return nil },
 			seen:   holds(t.s.CRM, "products", "HubSpot has the new price", func(o map[string]any) bool { return path(o, "properties", "price") == dearer })},
 		{kind: store.CaseGap}, // closes by itself once what was missed has been read
 		{kind: store.CaseFlow, choice: "ignore", which: func(c gqlCase) bool { return strings.Contains(c.Title, "oversold") },
+			look: map[string]domain.Kind{"shop": domain.KindOrder, "warehouse": domain.KindStockLevel},
 			seen: func(context.Context, gqlCase) (string, bool) {
 				return "somebody finds the spoons and counts them", t.count(shelf) == nil
 			}},
