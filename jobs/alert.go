@@ -187,15 +187,23 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) e
 		status = "dead"
 	}
 	w.log.WarnContext(ctx, "an alert was not delivered", "channel", ch.Name, "attempt", job.Attempt, "final", final, "error", de)
+	if final {
+		err := w.openCase(ctx, store.Case{Kind: store.CaseStuck, DedupeKey: key, Title: "alerts do not reach " + ch.Name,
+			Detail:  store.CaseDetail{Message: fmt.Sprintf("%q could not be told: %s", d.Title, de.Message), Next: "correct the channel with `datum alert apply`, then `datum alert test " + ch.Name + "`; the first one that arrives closes this case"},
+			Choices: []string{change.ChoiceIgnore}})
+		if err == nil {
+			err = store.TriedDelivery(ctx, w.pool, d.ID, status, de.Message)
+		}
+		if err != nil { // there are no more tries in which to say that it was the last one
+			w.log.ErrorContext(ctx, "an alert that was not delivered could not be noted; it is tried once more", "channel", ch.Name, "error", err)
+			return river.JobSnooze(time.Second)
+		}
+		return nil
+	}
 	if err := store.TriedDelivery(ctx, w.pool, d.ID, status, de.Message); err != nil {
 		return err
 	}
-	if !final {
-		return de
-	}
-	return w.openCase(ctx, store.Case{Kind: store.CaseStuck, DedupeKey: key, Title: "alerts do not reach " + ch.Name,
-		Detail:  store.CaseDetail{Message: fmt.Sprintf("%q could not be told: %s", d.Title, de.Message), Next: "correct the channel with `datum alert apply`, then `datum alert test " + ch.Name + "`; the first one that arrives closes this case"},
-		Choices: []string{change.ChoiceIgnore}})
+	return de
 }
 
 type beatWorker struct {

@@ -252,6 +252,16 @@ func TestOvertakenCasesEnd(t *testing.T) {
 		opened(w, store.Case{Kind: store.CaseGap, System: crm, DedupeKey: "gap|crm"})
 		ends(w, store.CaseGap, "a complete sweep", func() { w.ok(store.SetCursor(ctx, w.pool, crm, customer, "sweep", store.Cursor{}, true)) })
 	})
+	t.Run("what only its own watcher can know", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, ownership.DefaultSource())
+		opened(w, store.Case{Kind: store.CaseStuck, DedupeKey: "alerts|ops"})
+		opened(w, store.Case{Kind: store.CaseGap, System: crm, DedupeKey: "gap|silent|crm|never"})
+		w.ok(store.SetCursor(ctx, w.pool, crm, customer, "sweep", store.Cursor{}, true))
+		if n, err := w.a.EndOvertaken(ctx); err != nil || n != 0 {
+			t.Errorf("%d ended (%v)", n, err)
+		}
+	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, ownership.DefaultSource())

@@ -129,11 +129,11 @@ func OvertakenCases(ctx context.Context, db DB) ([]Overtaken, error) {
 				ELSE NOT EXISTS (SELECT FROM projections p WHERE p.cause = c.dedupe_key AND p.status = 'refused') END
 			WHEN 'stuck' THEN CASE WHEN c.entity_id IS NOT NULL
 				THEN NOT EXISTS (SELECT FROM projections p WHERE p.entity_id = c.entity_id AND p.system = c.system AND p.status IN ('pending', 'parked'))
-				ELSE EXISTS (SELECT FROM signals s WHERE s.system = c.system AND s.kind = c.entity_kind AND s.external_id = c.external_id AND s.status = 'done' AND s.done_at > c.updated_at)
-					OR NOT EXISTS (SELECT FROM signals s WHERE s.system = c.system AND s.kind = c.entity_kind AND s.external_id = c.external_id) END
+				ELSE c.external_id <> '' AND (EXISTS (SELECT FROM signals s WHERE s.system = c.system AND s.kind = c.entity_kind AND s.external_id = c.external_id AND s.status = 'done' AND s.done_at > c.updated_at)
+					OR NOT EXISTS (SELECT FROM signals s WHERE s.system = c.system AND s.kind = c.entity_kind AND s.external_id = c.external_id)) END
 			WHEN 'unlinked' THEN NOT EXISTS (SELECT FROM records r WHERE r.system = c.system AND r.kind = c.entity_kind AND r.external_id = c.external_id AND r.entity_id IS NULL AND NOT r.deleted)
 			WHEN 'needs_reauth' THEN NOT EXISTS (SELECT FROM credentials k WHERE k.system = c.system AND k.auth_state = 'needs_reauth')
-			WHEN 'gap' THEN EXISTS (SELECT FROM cursors k WHERE k.system = c.system AND k.name = 'sweep')
+			WHEN 'gap' THEN c.dedupe_key NOT LIKE 'gap|silent|%' AND EXISTS (SELECT FROM cursors k WHERE k.system = c.system AND k.name = 'sweep')
 				AND NOT EXISTS (SELECT FROM cursors k WHERE k.system = c.system AND k.name = 'sweep' AND (k.finished_at IS NULL OR k.finished_at < c.opened_at))
 			WHEN 'possible_duplicate' THEN jsonb_typeof(c.detail -> 'keys') = 'array' AND jsonb_array_length(c.detail -> 'keys') > 0
 				AND NOT EXISTS (SELECT FROM jsonb_array_elements_text(c.detail -> 'keys') k (key) WHERE strpos(k.key, ':') = 0)
