@@ -69,6 +69,7 @@ type Engine struct {
 	rests     map[ProjectArgs]time.Time // when the budget has calls for a lane again
 	written   map[ProjectArgs]time.Time // when a batch was written last
 	turns     turns
+	recounted time.Time // when misjudged stock levels were looked for last; only the supervisor's
 
 	mu      sync.Mutex
 	systems map[string]*connected

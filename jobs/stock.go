@@ -3,7 +3,9 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/riverqueue/river"
 	"github.com/shopspring/decimal"
 
 	"datum/domain"
@@ -109,12 +111,12 @@ func (f *flow) stockLevel(ctx context.Context, e *store.Entity) error {
 	if !f.on(ownership.OrderToStock) {
 		return nil
 	}
-	sum, err := store.Book(ctx, f.pool, e.ID)
+	owner := f.pol.Kind(e.Kind).Rule("onHand", e.Stage).Owner
+	sum, err := store.Book(ctx, f.pool, e.ID, owner)
 	if err != nil {
 		return err
 	}
 	// Goods that came back are told to the inventory as its new count, until it confirms that.
-	owner := f.pol.Kind(e.Kind).Rule("onHand", e.Stage).Owner
 	if sum.Unreported.IsPositive() && e.Provenance["onHand"].Why != string(ownership.ByPin) {
 		res, err := f.edit(ctx, change.Edit{System: owner, Kind: e.Kind, EntityID: e.ID,
 			Fields: domain.Values{"onHand": domain.TextValue(sum.OnHand.String())}, Cause: f.cause(e, ownership.OrderToStock)})
@@ -142,4 +144,23 @@ func (f *flow) stockLevel(ctx context.Context, e *store.Entity) error {
 	return f.ask(ctx, e, key, fmt.Sprintf("%s is oversold by %s", change.NameOf(p.Golden), free.Neg().String()),
 		fmt.Sprintf("%s on hand and %s promised", sum.OnHand.String(), sum.Committed.String()),
 		"buy or make more, or cancel orders; this closes by itself when there is enough")
+}
+
+// recount has stock levels looked at whose promises have been misjudged, as often as the inventory is read.
+func (e *Engine) recount(ctx context.Context) error {
+	if time.Since(e.recounted) < e.cfg.Poll {
+		return nil
+	}
+	e.recounted = time.Now()
+	pol, _, err := e.applier.Policy(ctx, e.pool, 0)
+	if err != nil || pol.Flows.As == "" || !pol.Flows.On[ownership.OrderToStock] {
+		return err
+	}
+	levels, err := store.MisjudgedLevels(ctx, e.pool, pol.Kind(domain.KindStockLevel).Rule("onHand", "").Owner)
+	for _, id := range levels {
+		if _, err := e.client.Insert(ctx, FlowArgs{EntityID: id}, &river.InsertOpts{Queue: flowQueue, MaxAttempts: 100}); err != nil {
+			return err
+		}
+	}
+	return err
 }

@@ -114,6 +114,9 @@ func (e *Engine) supervise(ctx context.Context) error {
 	if err := e.wakeScans(ctx); err != nil {
 		return err
 	}
+	if err := e.recount(ctx); err != nil {
+		return err
+	}
 	return e.wakeStranded(ctx)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -119,81 +120,14 @@ func Promise(ctx context.Context, pool *pgxpool.Pool, document, location string,
 					reason = MovedByCancellation
 				}
 			}
-			known, err := reported(ctx, tx, l, document, delta)
-			if err != nil {
+			if err := move(ctx, tx, l, reason, decimal.Zero, delta, fmt.Sprintf("%s/%d", document, n+1), document, correlation); err != nil {
 				return err
-			}
-			movement := fmt.Sprintf("%s/%d", document, n+1)
-			if err := move(ctx, tx, l, reason, decimal.Zero, delta, movement, document, correlation); err != nil {
-				return err
-			}
-			for _, way := range slices.Sorted(maps.Keys(known)) {
-				if err := move(ctx, tx, l, MovedByAdjustment, decimal.Zero, known[way], way+movement, "", correlation); err != nil {
-					return err
-				}
 			}
 			moved = append(moved, l)
 		}
 		return nil
 	})
 	return moved, err
-}
-
-// What a promise and its end take back of what the inventory reported without a known reason, by the beginning of external ids.
-const (
-	knownPromise = "known+/"
-	knownEnd     = "known-/"
-)
-
-// reported says what of a document's change of its promise the inventory has reported before it was made here, as movements that
-// make up for it, so that it is not counted twice. That is what it reported without a known reason since the document is there. If
-// it was something else, the inventory's next report, which has the document as well, finds no reason and is booked. A promise that
-// ends gives back what it has taken: whether the inventory had it shows in what it reports next.
-func reported(ctx context.Context, tx pgx.Tx, level, document string, delta decimal.Decimal) (map[string]decimal.Decimal, error) {
-	way, other := knownPromise, knownEnd
-	if delta.IsNegative() {
-		way, other = other, way
-	}
-	var s [5]string
-	err := tx.QueryRow(ctx, `-- name: reported
-		WITH since AS (SELECT coalesce((SELECT max(id) FROM stock_movements WHERE stock_level = $1 AND document = $2), 0) AS id,
-			coalesce((SELECT created_at FROM entities WHERE id = $2), '-infinity') AS at)
-		SELECT (SELECT coalesce(sum(committed), 0)::text FROM stock_movements, since WHERE stock_level = $1 AND reason IN ('OPENING', 'ADJUSTMENT')
-				AND starts_with(external_id, 'reported/') AND sign(committed) = $3::int AND stock_movements.id > since.id AND stock_movements.at >= since.at),
-			(SELECT coalesce(sum(committed), 0)::text FROM stock_movements WHERE stock_level = $1 AND reason IN ('OPENING', 'ADJUSTMENT')
-				AND (starts_with(external_id, 'reported/') AND sign(committed) = $3::int OR starts_with(external_id, $4))),
-			(SELECT coalesce(sum(committed), 0)::text FROM stock_movements WHERE stock_level = $1),
-			coalesce((SELECT committed::text FROM stock_positions WHERE stock_level = $1), '0'),
-			(SELECT coalesce(-sum(committed), 0)::text FROM stock_movements WHERE stock_level = $1 AND starts_with(external_id, $5 || $2 || '/'))`,
-		level, document, delta.Sign(), way, other).Scan(&s[0], &s[1], &s[2], &s[3], &s[4])
-	if err != nil {
-		return nil, fmt.Errorf("store.reported: %w", err)
-	}
-	var d [5]decimal.Decimal
-	for i := range s {
-		if d[i], err = decimal.NewFromString(s[i]); err != nil {
-			return nil, fmt.Errorf("store.reported: %w", err)
-		}
-	}
-	lately, free, sum, position, taken := d[0], d[1], d[2], d[3], d[4]
-	moves := map[string]decimal.Decimal{}
-	if taken.Sign() == -delta.Sign() {
-		moves[other] = least(taken, delta.Neg())
-		delta = delta.Add(moves[other])
-	}
-	unreported := sum.Add(delta).Sub(position)
-	if by := delta.Sign(); by != 0 && lately.Sign() == by && free.Sign() == by && unreported.Sign() == by {
-		moves[way] = least(lately, free, unreported, delta).Neg()
-	}
-	return moves, nil
-}
-
-// least returns the smallest of amounts that are all of one sign.
-func least(first decimal.Decimal, others ...decimal.Decimal) decimal.Decimal {
-	if first.IsNegative() {
-		return decimal.Max(first, others...)
-	}
-	return decimal.Min(first, others...)
 }
 
 // Restock books goods that came back with a credit note, once, and returns their levels. What was not sent moves nothing: that
@@ -235,8 +169,9 @@ func Unsent(ctx context.Context, db DB, creditNotes []string) ([]string, error) 
 
 // Book turns what the inventory reports of a level, its golden onHand and committed, into movements: what was moved here
 // before it reported it is not moved again, and the rest is an adjustment, or a fulfilment where both sank alike. Afterwards
-// the movements add up to the report and what it does not know of yet.
-func Book(ctx context.Context, pool *pgxpool.Pool, level string) (pos Position, err error) {
+// the movements add up to the report and what it does not know of yet. If it knows everything, they add up to the report:
+// movements alone cannot tell what came first, and what cancels out within one report.
+func Book(ctx context.Context, pool *pgxpool.Pool, level, inventory string) (pos Position, err error) {
 	defer domain.Wrap(&err, "store.Book")
 	err = Transact(ctx, pool, func(tx pgx.Tx) error {
 		if err := lockLevel(ctx, tx, level); err != nil {
@@ -284,10 +219,43 @@ func Book(ctx context.Context, pool *pgxpool.Pool, level string) (pos Position, 
 			}
 		}
 		pos = Position{OnHand: d[4].Add(onHand), Committed: d[5].Add(committed)}
+		if off := d[1].Sub(pos.Committed); !off.IsZero() {
+			var known bool
+			if err := tx.QueryRow(ctx, `-- name: promisesKnown
+				SELECT `+promisesKnown, inventory, level).Scan(&known); err != nil {
+				return err
+			}
+			if known {
+				if err := move(ctx, tx, level, MovedByAdjustment, decimal.Zero, off, "known/"+domain.NewID("mov"), "", ""); err != nil {
+					return err
+				}
+				pos.Committed = d[1]
+			}
+		}
 		pos.Unreported = pos.OnHand.Sub(d[0])
 		return nil
 	})
 	return pos, err
+}
+
+// promisesKnown is whether the inventory $1 has every document that is promised on the level $2 as it should be, and has since
+// been read completely: then what it reports of the level is all there is.
+const promisesKnown = `NOT EXISTS (
+	SELECT FROM (SELECT document, sum(committed) AS promised FROM stock_movements WHERE stock_level = $2 AND document <> '' GROUP BY document) x
+	LEFT JOIN projections p ON p.entity_id = x.document AND p.system = $1
+	WHERE CASE WHEN p.entity_id IS NULL THEN x.promised <> 0 ELSE p.status <> 'confirmed' OR p.confirmed_at >=
+		coalesce((SELECT passed_at FROM cursors WHERE system = $1 AND kind = 'StockLevel' AND name = 'changes'), '-infinity') END)`
+
+// MisjudgedLevels returns levels, of those that moved within a day, whose promises do not add up to what the inventory reports
+// although it knows everything: Book puts them right.
+func MisjudgedLevels(ctx context.Context, db DB, inventory string) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: MisjudgedLevels
+		SELECT l.id FROM (SELECT DISTINCT stock_level AS id FROM stock_movements WHERE at > now() - interval '1 day') l JOIN stock_positions s ON s.stock_level = l.id
+		WHERE s.committed <> (SELECT sum(committed) FROM stock_movements WHERE stock_level = l.id) AND `+strings.ReplaceAll(promisesKnown, "$2", "l.id")+` ORDER BY l.id`, inventory)
+	if err != nil {
+		return nil, fmt.Errorf("store.MisjudgedLevels: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // unexplained is the part of a reported change that movements made before the report do not explain.
