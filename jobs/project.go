@@ -225,6 +225,7 @@ type item struct {
 	write  adapters.Write
 	// missing are entities that must be in the system first.
 	missing []string
+	unread  string // what is still to be read of that to which the records of an entity that is new to the system refer
 }
 
 // round claims a batch, settles what an earlier crash left open, and writes the rest. wait says how long the system wants
@@ -312,6 +313,10 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 	for _, r := range records {
 		byExternal[r.ExternalID] = r
 	}
+	unread, err := p.unread(ctx, claimed)
+	if err != nil {
+		return nil, err
+	}
 	refs, err := p.externals(ctx, entities, records, claimed)
 	if err != nil {
 		return nil, err
@@ -322,7 +327,7 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 	}
 	var items, waiting []*item
 	for _, c := range claimed {
-		it := &item{Projection: c, entity: byID[c.EntityID], base: byExternal[c.ExternalID]}
+		it := &item{Projection: c, entity: byID[c.EntityID], base: byExternal[c.ExternalID], unread: unread[c.EntityID]}
 		it.write = adapters.Write{Kind: p.kind, CanonicalID: c.EntityID, ExternalID: c.ExternalID, Key: it.key()}
 		var missing []domain.Ref
 		it.write.Values = refs.vendor(p.kind, c.Diff, &missing)
@@ -333,7 +338,7 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 			it.write.Base = &base
 		}
 		missing = slices.DeleteFunc(missing, func(r domain.Ref) bool { return p.c.carried(r.Kind) == nil || !replicated(pol, r.Kind, p.c.Name) })
-		if len(missing) > 0 && it.IntentKey == "" {
+		if len(missing) > 0 && it.IntentKey == "" || it.unread != "" {
 			for _, r := range missing {
 				it.missing = append(it.missing, r.ID)
 			}

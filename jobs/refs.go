@@ -57,6 +57,21 @@ func (p *pass) externals(ctx context.Context, entities []store.Entity, records [
 	return ext, err
 }
 
+// unread returns what is still to be read of that to which entities refer that the system does not have yet: many vendors take the
+// lines of a document only once.
+func (p *pass) unread(ctx context.Context, claimed []*store.Projection) (map[string]string, error) {
+	var fresh []string
+	for _, c := range claimed {
+		if c.ExternalID == "" && c.IntentKey == "" {
+			fresh = append(fresh, c.EntityID)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	return store.BeingRead(ctx, p.pool, fresh)
+}
+
 // vendor returns the values with references by the vendor's ids. What it does not have is left out and, unless the system does
 // not carry such objects at all, noted in missing.
 func (x externals) vendor(kind domain.Kind, v domain.Values, missing *[]domain.Ref) domain.Values {
@@ -78,8 +93,8 @@ func replicated(pol *ownership.Policy, kind domain.Kind, system string) bool {
 	return kp.MayCreate(system) || kp.Replicate[system] != "" && kp.Replicate[system] != ownership.Never
 }
 
-// wait parks items until what they refer to is in the system. What the system or the policy knows no such objects for is written
-// without.
+// wait parks items until what they refer to is in the system, or has been read at all. What the system or the policy knows no such
+// objects for is written without.
 func (p *pass) wait(ctx context.Context, items []*item) error {
 	if len(items) == 0 {
 		return nil
@@ -88,8 +103,11 @@ func (p *pass) wait(ctx context.Context, items []*item) error {
 	var ids []string
 	for _, it := range items {
 		w := store.Waiting{EntityID: it.EntityID, Why: fmt.Sprintf("waits until %s is in %s", strings.Join(it.missing, ", "), it.System), For: it.missing}
+		if len(it.missing) == 0 {
+			w.Why = fmt.Sprintf("waits until %s has been read", it.unread)
+		}
 		rels, ids = append(rels, w), append(ids, it.missing...)
-		p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "names", it.missing)
+		p.log.InfoContext(ctx, "waits", "system", it.System, "entity", it.EntityID, "why", w.Why)
 	}
 	slices.Sort(ids)
 	var asked []string

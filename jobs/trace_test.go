@@ -73,7 +73,7 @@ const traceOf = `query($c: String) { trace(correlationId: $c, first: 100) { node
 // inbox, the projections, the calls to vendors and the cases that they led to; and a call that served many is found from each.
 func TestOneCauseIsFoundEverywhere(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *rigConfig) { c.policy = opsOwns("phone") })
+	r := newRig(t, func(c *rigConfig) { c.policy, c.poll = opsOwns("phone"), time.Hour }) // the webhook tells first
 	r.quiet(20 * time.Second)
 	ask := r.api()
 	has := func(cause string, want ...string) func() (bool, any) {

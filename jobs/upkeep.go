@@ -141,7 +141,11 @@ func (e *Engine) unwait(ctx context.Context) error {
 		}
 	}
 	free, err := store.UnparkWaiting(ctx, e.pool, "", "")
-	for _, u := range free {
+	if err != nil {
+		return err
+	}
+	read, err := store.UnparkRead(ctx, e.pool)
+	for _, u := range append(free, read...) {
 		err = errors.Join(err, e.wakeProject(ctx, u.System, u.Kind, 0))
 	}
 	return err

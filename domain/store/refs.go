@@ -15,6 +15,9 @@ import (
 // Waits is the error code of a projection that waits for other entities to exist in its system.
 const Waits = domain.Code("WAITS")
 
+// Unread is the error code of a projection that waits for what its record refers to to be read from where that comes from.
+const Unread = domain.Code("UNREAD")
+
 // waitKey is how records.waits names an object of the record's system.
 func waitKey(r domain.Ref) string { return string(r.Kind) + " " + r.ID }
 
@@ -125,11 +128,43 @@ func UnparkWaiting(ctx context.Context, db DB, system, entityID string) ([]Unwai
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unwaiting])
 }
 
+// beingRead are the references w of records r to objects that no entity stands for yet, where that may still change: the object is
+// to be looked at, or it was, and the record is to be looked at again.
+const beingRead = `records r, unnest(r.waits) w WHERE NOT r.deleted AND (
+		EXISTS (SELECT FROM signals s WHERE s.system = r.system AND s.kind = split_part(w, ' ', 1) AND s.external_id = substr(w, strpos(w, ' ') + 1) AND s.status = 'pending')
+		OR EXISTS (SELECT FROM records t WHERE t.system = r.system AND t.kind = split_part(w, ' ', 1) AND t.external_id = substr(w, strpos(w, ' ') + 1) AND t.entity_id IS NOT NULL))`
+
+// BeingRead returns, of those entities whose records refer to objects that are still to be read, what they are, for people.
+func BeingRead(ctx context.Context, db DB, entityIDs []string) (map[string]string, error) {
+	rows, err := db.Query(ctx, `-- name: BeingRead
+		SELECT r.entity_id, string_agg(w || ' of ' || r.system, ', ' ORDER BY r.system, w) FROM `+beingRead+` AND r.entity_id = ANY($1) AND r.waits <> '{}' GROUP BY 1`, entityIDs)
+	if err != nil {
+		return nil, fmt.Errorf("store.BeingRead: %w", err)
+	}
+	names := map[string]string{}
+	var entity, name string
+	_, err = pgx.ForEachRow(rows, []any{&entity, &name}, func() error { names[entity] = name; return nil })
+	return names, err
+}
+
+// UnparkRead makes pending what waited for something to be read that has been, or that will not be.
+func UnparkRead(ctx context.Context, db DB) ([]Unwaiting, error) {
+	rows, err := db.Query(ctx, `-- name: UnparkRead
+		UPDATE projections p SET status = 'pending', error_code = '', error = '', due_at = now(), pending_since = coalesce(pending_since, now()),
+			desired_version = desired_version + 1, updated_at = now()
+		WHERE p.status = 'parked' AND p.error_code = 'UNREAD' AND NOT EXISTS (SELECT FROM `+beingRead+` AND r.entity_id = p.entity_id)
+		RETURNING p.system, p.kind, p.entity_id, p.lane`)
+	if err != nil {
+		return nil, fmt.Errorf("store.UnparkRead: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Unwaiting])
+}
+
 // Waiting is a projection that must wait.
 type Waiting struct {
 	EntityID string
 	Why      string
-	For      []string // entities that must be in the system first
+	For      []string // entities that must be in the system first; none: what is to be read first
 }
 
 // ParkWaiting ends the lease of projections that have to wait; one that is no longer under it stays as it is.
@@ -140,7 +175,7 @@ func ParkWaiting(ctx context.Context, db DB, system string, lease uuid.UUID, ws 
 	}
 	_, err := db.Exec(ctx, `-- name: ParkWaiting
 		UPDATE projections p SET lease = NULL, lease_until = NULL, lease_process = '', intent_key = '', intent_op = '', intent_at = NULL, sent = '{}',
-			status = 'parked', due_at = now(), error_code = 'WAITS', error = w.why, waits_for = string_to_array(w.waits, ' '), cause = '', updated_at = now()
+			status = 'parked', due_at = now(), error_code = CASE w.waits WHEN '' THEN 'UNREAD' ELSE 'WAITS' END, error = w.why, waits_for = string_to_array(w.waits, ' '), cause = '', updated_at = now()
 		FROM unnest($3::text[], $4::text[], $5::text[]) AS w (entity_id, why, waits)
 		WHERE p.entity_id = w.entity_id AND p.system = $1 AND p.lease = $2`, system, lease, ids, whys, waits)
 	if err != nil {

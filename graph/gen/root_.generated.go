@@ -540,6 +540,8 @@ enum ErrorCode {
   SKIPPED
   "Of a projection: it waits for other entities to be in its system."
   WAITS
+  "Of a projection: it waits for something its record refers to that is still to be read from where that comes from."
+  UNREAD
   "Of a projection: it waits until it is known how much a new policy would write."
   HELD
   "Of a projection: it is part of a mass change that a person must approve."

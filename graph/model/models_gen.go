@@ -4908,6 +4908,8 @@ const (
 	ErrorCodeSkipped ErrorCode = "SKIPPED"
 	// Of a projection: it waits for other entities to be in its system.
 	ErrorCodeWaits ErrorCode = "WAITS"
+	// Of a projection: it waits for something its record refers to that is still to be read from where that comes from.
+	ErrorCodeUnread ErrorCode = "UNREAD"
 	// Of a projection: it waits until it is known how much a new policy would write.
 	ErrorCodeHeld ErrorCode = "HELD"
 	// Of a projection: it is part of a mass change that a person must approve.
@@ -4935,6 +4937,7 @@ var AllErrorCode = []ErrorCode{
 	ErrorCodeDryRun,
 	ErrorCodeSkipped,
 	ErrorCodeWaits,
+	ErrorCodeUnread,
 	ErrorCodeHeld,
 	ErrorCodeBrake,
 	ErrorCodeRejected,
@@ -4942,7 +4945,7 @@ var AllErrorCode = []ErrorCode{
 
 func (e ErrorCode) IsValid() bool {
 	switch e {
-	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeDrift, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits, ErrorCodeHeld, ErrorCodeBrake, ErrorCodeRejected:
+	case ErrorCodeNotFound, ErrorCodeConflict, ErrorCodeInvalid, ErrorCodeUnauthorized, ErrorCodeForbidden, ErrorCodeRateLimited, ErrorCodeUnavailable, ErrorCodeUnknown, ErrorCodeUnsupported, ErrorCodeNotOwner, ErrorCodeStale, ErrorCodeInternal, ErrorCodeNotReady, ErrorCodeDrift, ErrorCodeUnauthentic, ErrorCodeDryRun, ErrorCodeSkipped, ErrorCodeWaits, ErrorCodeUnread, ErrorCodeHeld, ErrorCodeBrake, ErrorCodeRejected:
 		return true
 	}
 	return false
