@@ -103,15 +103,9 @@ func (r *run) erase(e Erasure) (store.Erasure, error) {
 	if err != nil {
 		return rep, err
 	}
-	keep := func(name string) int {
-		return rs[slices.IndexFunc(rs, func(x store.Retention) bool { return x.Name == name })].Days
-	}
-	days, logged := keep("documents"), "for good"
-	if n := keep("exchanges"); n > 0 {
-		logged = fmt.Sprintf("for %d days", n)
-	}
+	days := rs[slices.IndexFunc(rs, func(x store.Retention) bool { return x.Name == "documents" })].Days
 	for i := range names {
-		names[i].Next = fmt.Sprintf("delete it in %s, where it is still held; until then Datum leaves it aside whenever it is shown, but what %s answers is in the log of calls %s", names[i].System, names[i].System, logged)
+		names[i].Next = fmt.Sprintf("delete it in %s, where it is still held; until then Datum leaves it aside whenever it is shown, and keeps no bodies of the calls that show it", names[i].System)
 	}
 	rep.Report = store.ErasureReport{Entities: ids, Documents: docs, Changed: map[string]int64{}, Held: names}
 	if err := store.InsertErasure(r.ctx, r.tx, rep); err != nil { // what it is referred to by; the report follows

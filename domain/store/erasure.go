@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -362,8 +363,8 @@ func InsertErasure(ctx context.Context, tx pgx.Tx, e Erasure) (err error) {
 	}
 	for _, h := range e.Report.Held {
 		if _, err := tx.Exec(ctx, `-- name: Suppress
-			INSERT INTO suppressions (system, kind, hash, entity_id, erasure_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-			h.System, h.Kind, h.Hash, e.EntityID, e.ID); err != nil {
+			INSERT INTO suppressions (system, kind, hash, bare, entity_id, erasure_id) VALUES ($1, $2, $3, erasure_hash($1, $2, $6), $4, $5) ON CONFLICT DO NOTHING`,
+			h.System, h.Kind, h.Hash, e.EntityID, e.ID, h.ExternalID[strings.LastIndex(h.ExternalID, "/")+1:]); err != nil {
 			return err
 		}
 	}

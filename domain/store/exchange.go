@@ -34,10 +34,13 @@ func InsertExchanges(ctx context.Context, db DB, xs []Exchange) (err error) {
 	b := &pgx.Batch{}
 	for _, x := range xs {
 		b.Queue(`-- name: InsertExchange
-			WITH x AS (INSERT INTO exchanges (system, correlation_id, sent_at, duration_ms, method, path, status, error_code,
+			WITH e AS (SELECT erasure_shown(@system, @correlation_id, @sent_at, concat(@path::text, ' ', @request_body::text, ' ', @response_body::text)) AS erased
+			), x AS (INSERT INTO exchanges (system, correlation_id, sent_at, duration_ms, method, path, status, error_code,
 				request_header, request_body, response_header, response_body)
-			VALUES (@system, @correlation_id, @sent_at, @duration_ms, @method, @path, @status, @error_code,
-				@request_header, @request_body, @response_header, @response_body) RETURNING id, sent_at)
+			SELECT @system, @correlation_id, @sent_at, @duration_ms::integer, @method, CASE WHEN erased THEN split_part(@path::text, '?', 1) ELSE @path::text END, @status::integer, @error_code,
+				CASE WHEN erased THEN '{}' ELSE @request_header::jsonb END, CASE WHEN erased AND @request_body::text <> '' THEN '`+ErasedMark+`' ELSE @request_body::text END,
+				CASE WHEN erased THEN '{}' ELSE @response_header::jsonb END, CASE WHEN erased AND @response_body::text <> '' THEN '`+ErasedMark+`' ELSE @response_body::text END
+			FROM e RETURNING id, sent_at)
 			INSERT INTO exchange_links (correlation_id, exchange_id, sent_at) SELECT c, x.id, x.sent_at FROM x, unnest(@also::text[]) AS c
 			ON CONFLICT DO NOTHING`,
 			pgx.StrictNamedArgs{"system": x.System, "correlation_id": x.CorrelationID, "sent_at": x.SentAt, "duration_ms": x.DurationMS,
