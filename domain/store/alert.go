@@ -210,8 +210,9 @@ func InsertDelivery(ctx context.Context, db DB, d Delivery) error {
 // QueueDeliveries marks deliveries that have no job yet and returns their ids: the caller queues the jobs in the same transaction.
 func QueueDeliveries(ctx context.Context, tx pgx.Tx) ([]string, error) {
 	rows, err := tx.Query(ctx, `-- name: QueueDeliveries
-		UPDATE alert_deliveries SET queued = true WHERE id IN (SELECT id FROM alert_deliveries WHERE status = 'pending' AND NOT queued
-			ORDER BY created_at, id LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING id`)
+		WITH due AS MATERIALIZED (
+			SELECT id AS due_id FROM alert_deliveries WHERE status = 'pending' AND NOT queued ORDER BY created_at, id LIMIT 100 FOR UPDATE SKIP LOCKED)
+		UPDATE alert_deliveries SET queued = true FROM due WHERE id = due_id RETURNING id`)
 	if err != nil {
 		return nil, fmt.Errorf("store.QueueDeliveries: %w", err)
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -350,5 +351,39 @@ func TestSlots(t *testing.T) {
 	lost := uuid.New()
 	if ok, err := store.KeepSlot(ctx, pool, xero, kind, 0, lost, time.Minute); err != nil || ok {
 		t.Errorf("a lease that never was is kept: %v, %v", ok, err)
+	}
+}
+
+// Never more than asked for, however Postgres plans the statement: one that looks anew for each row would take others each time.
+func TestClaimsAreNoLargerThanAsked(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	process := living(t, pool)
+	due(t, pool, 9, "live")
+	var signals []store.Signal
+	for n := range 9 {
+		signals = append(signals, store.Signal{System: xero, Kind: kind, ExternalID: fmt.Sprint(n), Source: "webhook"})
+	}
+	_, err := store.InsertSignals(ctx, pool, signals)
+	must(t, err)
+	_, err = pool.Exec(ctx, "INSERT INTO alert_deliveries (id, channel, event, rule, title, body, since) SELECT 'msg_' || n, 'ops', 'test', 'x', 'x', 'x', now() FROM generate_series(1, 150) n")
+	must(t, err)
+	for _, off := range []string{"", "hashjoin, mergejoin", "hashjoin, mergejoin, hashagg, sort, material, memoize", "nestloop, mergejoin", "nestloop, hashjoin"} {
+		tx, err := pool.Begin(ctx)
+		must(t, err)
+		for _, o := range strings.FieldsFunc(off, func(r rune) bool { return r == ',' || r == ' ' }) {
+			_, err := tx.Exec(ctx, "SET LOCAL enable_"+o+" = off")
+			must(t, err)
+		}
+		ps, err := store.ClaimProjections(ctx, tx, xero, kind, uuid.New(), process, time.Minute, 2)
+		must(t, err)
+		ss, err := store.ClaimSignals(ctx, tx, xero, process, time.Minute, 3)
+		must(t, err)
+		ds, err := store.QueueDeliveries(ctx, tx)
+		must(t, err)
+		if len(ps) != 2 || len(ss) != 3 || len(ds) != 100 {
+			t.Errorf("without %q: %d projections, %d signals and %d deliveries", off, len(ps), len(ss), len(ds))
+		}
+		must(t, tx.Rollback(ctx))
 	}
 }

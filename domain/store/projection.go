@@ -92,14 +92,16 @@ func QueueProjection(b *pgx.Batch, p *Projection) {
 }
 
 // ClaimProjections leases up to limit due projections of a system and kind, live lane and oldest first. A crashed worker's
-// projections are claimed again when its lease has run out; their IntentKey then says that a write may have happened.
+// projections are claimed again when its lease has run out; their IntentKey then says that a write may have happened. What is due
+// is looked up once: Postgres may evaluate IN (… LIMIT … SKIP LOCKED) for each row, and find others each time.
 func ClaimProjections(ctx context.Context, db DB, system string, kind domain.Kind, lease uuid.UUID, process string, d time.Duration, limit int) ([]*Projection, error) {
 	rows, err := db.Query(ctx, `-- name: ClaimProjections
-		UPDATE projections SET lease = $3, lease_until = now() + $4::interval, lease_process = $6, updated_at = now()
-		WHERE (entity_id, system) IN (
-			SELECT entity_id, system FROM projections
+		WITH due AS MATERIALIZED (
+			SELECT entity_id AS due_id FROM projections
 			WHERE system = $1 AND kind = $2 AND status = 'pending' AND due_at <= now() AND `+free+`
 			ORDER BY (lane = 'live') DESC, due_at, entity_id LIMIT $5 FOR UPDATE SKIP LOCKED)
+		UPDATE projections SET lease = $3, lease_until = now() + $4::interval, lease_process = $6, updated_at = now()
+		FROM due WHERE entity_id = due_id AND system = $1
 		RETURNING `+projectionColumns, system, kind, lease, d, limit, process)
 	if err != nil {
 		return nil, fmt.Errorf("store.ClaimProjections: %w", err)

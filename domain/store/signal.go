@@ -65,9 +65,11 @@ func InsertSignals(ctx context.Context, db DB, signals []Signal) (int64, error) 
 // the lease has run out.
 func ClaimSignals(ctx context.Context, db DB, system, process string, d time.Duration, limit int) ([]Signal, error) {
 	rows, err := db.Query(ctx, `-- name: ClaimSignals
-		UPDATE signals SET lease_until = now() + $2::interval, lease_process = $4, attempts = attempts + 1
-		WHERE id IN (SELECT id FROM signals g WHERE system = $1 AND status = 'pending' AND due_at <= now() AND `+free+` AND NOT `+paused("g", In)+`
+		WITH due AS MATERIALIZED (
+			SELECT id AS due_id FROM signals g WHERE system = $1 AND status = 'pending' AND due_at <= now() AND `+free+` AND NOT `+paused("g", In)+`
 			ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)
+		UPDATE signals SET lease_until = now() + $2::interval, lease_process = $4, attempts = attempts + 1
+		FROM due WHERE id = due_id
 		RETURNING id, system, kind, external_id, source, coalesce(dedupe_key, '') AS dedupe_key, record, hint, occurred_at, received_at, attempts, lane, correlation_id, brake`,
 		system, d, limit, process)
 	if err != nil {
