@@ -100,6 +100,16 @@ func TestMoneyAcrossVendors(t *testing.T) {
 		}
 	}
 
+	// Month by month, a complete comparison adds up to what MYOB itself rounded.
+	sums := map[string]bool{}
+	sweep := m.rig.sweep("branch", domain.KindInvoice)
+	for _, x := range sweep.Money {
+		sums[fmt.Sprintf("%s %s %s %s", x.Month, x.Currency, x.Theirs, x.Ours)] = x.Month == "2026-02"
+	}
+	if !sums["2026-02 AUD 65.84 65.84"] || len(sums) != 2 || !sweep.Complete || !sweep.Level() {
+		t.Errorf("MYOB's sums: %+v", sweep)
+	}
+
 	// To MYOB the payment is a cent too much, which it says; nothing else is unfinished.
 	unfinished := func(olderThan time.Time) (out []string) {
 		for _, n := range ask("", `query($t: Time) { unfinished(olderThan: $t) { nodes { kind system status reason entity { id } record { externalId } } } }`, values{"t": olderThan.Format(time.RFC3339Nano)})["unfinished"].(values)["nodes"].([]any) {
