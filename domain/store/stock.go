@@ -238,13 +238,15 @@ func Book(ctx context.Context, pool *pgxpool.Pool, level, inventory string) (pos
 	return pos, err
 }
 
-// promisesKnown is whether the inventory $1 has every document that is promised on the level $2 as it should be, and has since
-// been read completely: then what it reports of the level is all there is.
+// promisesKnown is whether the inventory $1 has every document that is promised on the level $2 as it should be, and has been read
+// completely since and that taken in: then what it reports of the level is all there is.
 const promisesKnown = `NOT EXISTS (
 	SELECT FROM (SELECT document, sum(committed) AS promised FROM stock_movements WHERE stock_level = $2 AND document <> '' GROUP BY document) x
 	LEFT JOIN projections p ON p.entity_id = x.document AND p.system = $1
 	WHERE CASE WHEN p.entity_id IS NULL THEN x.promised <> 0 ELSE p.status <> 'confirmed' OR p.confirmed_at >=
-		coalesce((SELECT passed_at FROM cursors WHERE system = $1 AND kind = 'StockLevel' AND name = 'changes'), '-infinity') END)`
+		coalesce((SELECT passed_at FROM cursors WHERE system = $1 AND kind = 'StockLevel' AND name = 'changes'), '-infinity') END)
+	AND NOT EXISTS (SELECT FROM records r JOIN signals s ON s.system = r.system AND s.kind = r.kind AND s.external_id = r.external_id
+		WHERE r.entity_id = $2 AND r.system = $1 AND s.status = 'pending')`
 
 // MisjudgedLevels returns levels, of those that moved within a day, whose promises do not add up to what the inventory reports
 // although it knows everything: Book puts them right.
