@@ -38,7 +38,7 @@ func TestCaseWork(t *testing.T) {
 				if r.at("caseChanged", "case", path) == want {
 					return
 				}
-			case <-time.After(60 * time.Second):
+			case <-time.After(3 * time.Minute):
 				t.Fatalf("subscribers were not told that it was %s", what)
 			}
 		}

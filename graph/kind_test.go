@@ -522,7 +522,7 @@ func TestReferencesFollowMerges(t *testing.T) {
 func TestEntityChanged(t *testing.T) {
 	t.Parallel()
 	f := kinds(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	after := f.ask(store.RoleReader, `{ feedCursor }`, nil).text("feedCursor")
 	customer := f.customer("c1", "Wattle Pty Ltd")

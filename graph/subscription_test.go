@@ -65,7 +65,7 @@ func (f *fixture) events(t *testing.T, ctx context.Context, role store.Role, que
 func take(t *testing.T, ch <-chan reply, n int) []reply {
 	t.Helper()
 	var rs []reply
-	timeout := time.After(60 * time.Second)
+	timeout := time.After(3 * time.Minute)
 	for len(rs) < n {
 		select {
 		case r, ok := <-ch:
@@ -83,7 +83,7 @@ func take(t *testing.T, ch <-chan reply, n int) []reply {
 func TestEventStream(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 
 	next, complete := f.events(t, ctx, store.RoleReader, `{ viewer { name } }`, nil)
@@ -122,7 +122,7 @@ func TestEventStream(t *testing.T) {
 func TestEventStreamCap(t *testing.T) {
 	t.Parallel()
 	f := setup(t, func(c *graph.Config) { c.Transport.MaxStreams = 2 })
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	for range 2 {
 		f.events(t, ctx, store.RoleReader, `subscription { customerChanged { cursor } }`, nil)
@@ -138,7 +138,7 @@ func TestEventStreamCap(t *testing.T) {
 func TestCustomerChangedResumes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	after := f.ask(store.RoleReader, `{ feedCursor }`, nil).text("feedCursor")
 
@@ -191,7 +191,7 @@ func TestCustomerChangedResumes(t *testing.T) {
 func TestSubscriptionsFilterAndReadFresh(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	one, two := f.customer("c1", "First Pty Ltd"), f.customer("c2", "Second Pty Ltd")
 	changed, _ := f.events(t, ctx, store.RoleReader,

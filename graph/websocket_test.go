@@ -32,7 +32,7 @@ type frame struct {
 
 func (f *fixture) dial(t *testing.T, protocols ...string) *socket {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	conn, res, err := websocket.Dial(ctx, f.url, &websocket.DialOptions{Subprotocols: protocols})
 	if err != nil {
@@ -249,7 +249,7 @@ func TestStreamsEndWithKeyAndProcess(t *testing.T) {
 func TestWebSocketOrigin(t *testing.T) {
 	t.Parallel()
 	f := setup(t, func(c *graph.Config) { c.Origins = []string{"https://app.example.com"} })
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	for origin, want := range map[string]bool{"https://evil.example": false, "https://app.example.com": true} {
 		conn, res, err := websocket.Dial(ctx, f.url, &websocket.DialOptions{Subprotocols: []string{transport.Protocol}, HTTPHeader: http.Header{"Origin": {origin}}})

@@ -514,7 +514,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.person("customers", f.customers[0], map[string]any{"Comments": "x"})
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	wait, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := f.Idle(wait); err != nil {
 		t.Fatal(err)

@@ -416,7 +416,7 @@ func TestDeactivated(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.put("customers", "", object{"Name": "Banksia Pty Ltd"})
-	wait, cancel := context.WithTimeout(b.Context(), 10*time.Second)
+	wait, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
 	if err := b.Idle(wait); err != nil {
 		t.Fatal(err)

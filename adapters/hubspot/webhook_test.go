@@ -42,7 +42,7 @@ func newHooks(t *testing.T, b *bench) *hooks {
 
 func (h *hooks) wait(t *testing.T, b *bench) []adapters.Webhook {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := b.sim.Idle(ctx); err != nil {
 		t.Fatal(err)

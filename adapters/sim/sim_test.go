@@ -219,7 +219,7 @@ func TestWebhooksAreRetriedDuplicatedDroppedAndReordered(t *testing.T) {
 	control(t, url, "/_sim/webhooks", `{"url":"`+rec.URL+`"}`)
 	idle := func() []string {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := v.Idle(ctx); err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestWebhooksAreRetriedDuplicatedDroppedAndReordered(t *testing.T) {
 	put("7") // delayed: the first match of a kind wins, delay before reorder
 	put("8") // reordered
 	put("9")
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	var g []string
 	for len(g) < 3 && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)

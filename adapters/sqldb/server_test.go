@@ -150,7 +150,7 @@ var mariaDB = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer db.Close()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if err = db.Ping(); err == nil {
 			return address, nil
 		}

@@ -144,7 +144,7 @@ func TestLostCommit(t *testing.T) {
 			if c.done {
 				want = 1
 			}
-			for deadline := time.Now().Add(10 * time.Second); find() != want && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(time.Minute); find() != want && time.Now().Before(deadline); {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if got := find(); got != want {

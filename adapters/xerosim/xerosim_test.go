@@ -516,7 +516,7 @@ func TestMergeAndScreen(t *testing.T) {
 
 func idle(t *testing.T, s *xerosim.Sim) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Idle(ctx); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 	"datum/internal/pgtest"
 )
 
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // begin returns a database and a hub that runs on it.
 func begin(t *testing.T) (*pgxpool.Pool, *feed.Hub) {

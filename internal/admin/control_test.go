@@ -50,7 +50,7 @@ func atWork(t *testing.T) (*admin.Admin, *output) {
 	must(t, a.System(ctx, []string{"connect", "crm", file(t, "crm.json", string(b))}))
 	must(t, e.Start(context.WithoutCancel(ctx)))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := e.Stop(ctx); err != nil {
 			t.Error("stop:", err)
@@ -66,7 +66,7 @@ func atWork(t *testing.T) (*admin.Admin, *output) {
 
 func soon(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(4 * time.Minute); !cond(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("did not happen: %s", what)
 		}
