@@ -251,6 +251,7 @@ func (r *run) pin(s *settlement, f domain.Field, v domain.Value, actor, reason s
 	}
 	p := store.Pin{Field: f, Value: v, Actor: actor, Reason: reason}
 	s.st.Pins[f] = p
+	s.st.decide(f)
 	s.pinned = true
 	store.QueuePin(r.batch, s.st.Entity.ID, p)
 	r.history(&s.st.Entity, store.History{Action: store.ActionPinned, Field: f, Old: s.st.Entity.Golden[f], New: v, Note: reason})

@@ -139,6 +139,40 @@ func TestConflictOvertaken(t *testing.T) {
 	w.none("")
 }
 
+// Who changes a value again while what was decided about it is still on its way to the owner is asked about too, and not written over.
+func TestChangedAfterTheDecision(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"c@hen.example.com", ""} {
+		t.Run("to "+value, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, ownership.DefaultSource())
+			id := w.pair(1, values("legalName", "Hen Pty Ltd", "email", "a@hen.example.com"))
+			w.change(accounting, "x1", values("email", "b@hen.example.com"))
+			w.decide(w.one(store.CaseConflict).ID, change.ChoiceAccept)
+			w.change(accounting, "x1", values("email", value))
+			c := w.one(store.CaseConflict)
+			w.quietly("reading it again", func() { w.change(accounting, "x1", nil) })
+			w.work(w.faithful)
+			if v := w.stored(crm, "h1").Values["email"]; v != text("b@hen.example.com") {
+				t.Errorf("crm has %s", v)
+			}
+			if v := w.stored(accounting, "x1").Values["email"]; v != text(value) && !(value == "" && v.Empty()) {
+				t.Errorf("accounting was written over: %s", v)
+			}
+			if again := w.one(store.CaseConflict); again.ID != c.ID {
+				t.Errorf("another case: %+v", again)
+			}
+			w.decide(c.ID, change.ChoiceKeepOurs)
+			w.work(w.faithful)
+			if v := w.stored(accounting, "x1").Values["email"]; v != text("b@hen.example.com") {
+				t.Errorf("accounting has %s", v)
+			}
+			w.isGolden(id, "email", text("b@hen.example.com"))
+			w.none("")
+		})
+	}
+}
+
 // Where the owner is Datum's own system, an accepted value becomes its word, and its next edit counts.
 func TestAcceptForNativeOwner(t *testing.T) {
 	t.Parallel()

@@ -330,6 +330,7 @@ func (r *run) wakePins(s *settlement) error {
 			continue
 		}
 		s.st.Pins[p.Field] = p
+		s.st.decide(p.Field)
 		store.QueuePinWake(r.batch, p)
 		r.history(&s.st.Entity, store.History{Action: store.ActionPinned, Field: p.Field, Old: s.st.Entity.Golden[p.Field], New: p.Value, Why: string(ownership.ByPin),
 			Note: "counts again, since what it had given way to is no longer part of this: " + p.Reason})

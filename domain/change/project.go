@@ -136,7 +136,7 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 		if g.Owner == system && g.Why != ownership.ByPin && !overwritten(rec, f) && !rec.Own[f].Back {
 			continue
 		}
-		if h, ok := rec.Held[f]; ok && h.Value == theirs && h.Others != string(ownership.Restore) && g.Why != ownership.ByPin {
+		if h, ok := rec.Held[f]; ok && h.Value == theirs && h.Others != string(ownership.Restore) {
 			continue
 		}
 		if d[f] = g.Value; rec.Own[f].Back {

@@ -358,6 +358,15 @@ type state struct {
 	store.EntityState
 	survivors map[string]string // of merged entities that the records refer to
 	said      map[*store.Record]said
+	decided   map[domain.Field]bool // pinned just now, by somebody who knew what is there
+}
+
+// decide notes that a field has just been pinned.
+func (st *state) decide(f domain.Field) {
+	if st.decided == nil {
+		st.decided = map[domain.Field]bool{}
+	}
+	st.decided[f] = true
 }
 
 // said are the values of a record as they are stored, where they refer to entities that others stand for now: they go on

@@ -379,6 +379,9 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		return nil
 	}
 	if g.Why == ownership.ByPin && !(rec == s.touched && s.changed[f]) {
+		if h, ok := rec.Held[f]; ok && h.Value == theirs && !s.st.decided[f] {
+			return nil // changed after the decision, which is still on its way to the owner
+		}
 		// A person has decided, knowing what is there: it is overwritten and no edit any more.
 		rec.Confirmed[f] = theirs
 		delete(rec.Held, f)
