@@ -378,7 +378,7 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 	if native || !primary || g.Owner == rec.System {
 		return nil
 	}
-	if g.Why == ownership.ByPin && !(rec == s.touched && s.changed[f]) {
+	if g.Why == ownership.ByPin && (s.st.decided[f] || !(rec == s.touched && s.changed[f])) {
 		if h, ok := rec.Held[f]; ok && h.Value == theirs && !s.st.decided[f] {
 			return nil // changed after the decision, which is still on its way to the owner
 		}
