@@ -131,7 +131,7 @@ func (w *hooksWorker) Work(ctx context.Context, job *river.Job[HooksArgs]) error
 		return err
 	}
 	ctx = rest.WithLane(domain.WithCorrelation(ctx, domain.NewID("cor")), rest.LaneSweep)
-	w.subscribe(ctx, c, true)
+	w.subscribe(ctx, c, before.Wanted > 0) // otherwise they are just being made for the first time, by whoever connects the system
 	after, err := w.webhookHealth(ctx, c.Name)
 	if err != nil || after.Repaired == before.Repaired {
 		return err
