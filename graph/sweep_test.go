@@ -34,7 +34,7 @@ func TestConvergence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.NoteWebhooks(t.Context(), f.pool, "crm", 3); err != nil {
+	if err := store.NoteWebhooks(t.Context(), f.pool, "crm", 3, 0); err != nil {
 		t.Fatal(err)
 	}
 	r := f.ask(store.RoleReader, `{

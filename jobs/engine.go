@@ -76,7 +76,7 @@ type Engine struct {
 	queues  map[string]bool
 	// mappings are what accounts carry, by adapter and settings.
 	mappings map[string][]adapters.Mapping
-	hooked   map[string]int64            // notifications accepted since they were last noted, by system
+	hooked   map[string]heard            // notifications accepted since they were last noted, by system
 	braked   map[string]bool             // systems of which the brake holds signals back
 	timers   map[river.JobArgs]time.Time // jobs that wait here, and until when
 	running  context.Context             // from Start to Stop; nil before

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -20,24 +21,31 @@ import (
 // silentAfter is how many changes must go untold, with no webhook since, before webhooks are taken for dead.
 const silentAfter = 3
 
-// heard counts an accepted notification; the supervisor writes the counts down.
-func (e *Engine) heard(system string) {
+// heard is how many notifications have been accepted, and when the last one was.
+type heard struct {
+	count int64
+	last  time.Time
+}
+
+// hear counts an accepted notification; the supervisor writes the counts down.
+func (e *Engine) hear(system string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.hooked == nil {
-		e.hooked = map[string]int64{}
+		e.hooked = map[string]heard{}
 	}
-	e.hooked[system]++
+	e.hooked[system] = heard{e.hooked[system].count + 1, time.Now()}
 }
 
 // noteHeard writes down what has been heard since the last time.
 func (e *Engine) noteHeard(ctx context.Context) error {
 	e.mu.Lock()
-	heard := e.hooked
+	hooked := e.hooked
 	e.hooked = nil
 	e.mu.Unlock()
-	for system, n := range heard {
-		if err := store.NoteWebhooks(ctx, e.pool, system, n); err != nil {
+	for system, h := range hooked {
+		// What a poll has found since then was not told of, so when it is written down must not count as when it came.
+		if err := store.NoteWebhooks(ctx, e.pool, system, h.count, time.Since(h.last)); err != nil {
 			return err
 		}
 	}
@@ -170,7 +178,7 @@ func (e *Engine) watchHooks(ctx context.Context, c *connected) error {
 		return err
 	}
 	if h.CheckedAt.IsZero() {
-		if err := store.NoteWebhooks(ctx, e.pool, c.Name, 0); err != nil {
+		if err := store.NoteWebhooks(ctx, e.pool, c.Name, 0, 0); err != nil {
 			return err
 		}
 	}

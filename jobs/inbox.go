@@ -72,7 +72,7 @@ func (b *inbox) run() {
 		err := b.store(batch)
 		if err == nil {
 			for _, d := range batch {
-				b.heard(d.system.Name)
+				b.hear(d.system.Name)
 			}
 		}
 		_, refused := errors.AsType[*pgconn.PgError](err)

@@ -42,12 +42,13 @@ func WebhookHealths(ctx context.Context, db DB) ([]WebhookHealth, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByName[WebhookHealth])
 }
 
-// NoteWebhooks notes that n notifications of a system have been accepted; 0 only makes its row. Subscriptions are first looked at when the system is connected.
-func NoteWebhooks(ctx context.Context, db DB, system string, n int64) error {
+// NoteWebhooks notes that n notifications of a system have been accepted, the last one ago; 0 only makes its row.
+// Subscriptions are first looked at when the system is connected.
+func NoteWebhooks(ctx context.Context, db DB, system string, n int64, ago time.Duration) error {
 	_, err := db.Exec(ctx, `-- name: NoteWebhooks
-		INSERT INTO webhooks (system, received, received_at, checked_at) VALUES ($1, $2::bigint, CASE WHEN $2::bigint > 0 THEN clock_timestamp() END, now())
-		ON CONFLICT (system) DO UPDATE SET received = webhooks.received + excluded.received, received_at = coalesce(excluded.received_at, webhooks.received_at)
-		WHERE excluded.received > 0`, system, n)
+		INSERT INTO webhooks (system, received, received_at, checked_at) VALUES ($1, $2::bigint, CASE WHEN $2::bigint > 0 THEN clock_timestamp() - $3::interval END, now())
+		ON CONFLICT (system) DO UPDATE SET received = webhooks.received + excluded.received, received_at = greatest(excluded.received_at, webhooks.received_at)
+		WHERE excluded.received > 0`, system, n, ago)
 	if err != nil {
 		return fmt.Errorf("store.NoteWebhooks: %w", err)
 	}
