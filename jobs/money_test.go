@@ -30,7 +30,8 @@ func TestMoneyAcrossVendors(t *testing.T) {
 	customer := m.entity("shop", domain.KindCustomer, shopper)
 	invoice := m.enter(domain.KindInvoice, "", fields("customer", customer, "issueDate", "2026-02-02", "dueDate", "2026-02-28", "stage", "AUTHORISED", "taxMode", "EXCLUSIVE",
 		"lines", `[{"description":"Kettle","quantity":"1","unitPrice":"19.95","taxCode":"GST"},{"description":"Kettle","quantity":"1","unitPrice":"19.95","taxCode":"GST"},{"description":"Kettle","quantity":"1","unitPrice":"19.95","taxCode":"GST"}]`))
-	sold := onScreen(t, m.shop, "order", "", "id", values{"customerId": shopper, "retail": true, "cashRounding": "-0.03", "lines": []any{values{"sku": "NUT-1", "quantity": 3}}})
+	sold := onScreen(t, m.shop, "order", "", "id", values{"customerId": shopper, "retail": true, "cashRounding": "-0.03", "shipping": "0.00",
+		"lines": []any{values{"sku": "NUT-1", "quantity": 3}, values{"title": "A sticker for free", "price": "0.00"}}})
 	m.calm()
 	note := onScreen(t, m.xero, "creditnotes", "", "CreditNoteID", values{"Type": "ACCRECCREDIT", "Contact": values{"ContactID": m.external("accounting", customer)}, "Date": "2026-03-02", "Status": "AUTHORISED",
 		"LineAmountTypes": "Inclusive", "LineItems": []any{values{"Description": "Work", "Quantity": 1, "UnitAmount": 11, "AccountCode": "200", "TaxType": "OUTPUT"}}})
@@ -59,7 +60,7 @@ func TestMoneyAcrossVendors(t *testing.T) {
 		t.Errorf("MYOB has %v", o["TotalAmount"])
 	}
 
-	// Three nuts at 11.01 are 33.00 in cash.
+	// Three nuts at 11.01 are 33.00 in cash; a gift and free delivery add lines and nothing to pay.
 	order := m.entity("shop", domain.KindOrder, sold)
 	made, err := store.MadeFrom(t.Context(), m.pool, domain.KindInvoice, order)
 	must(t, err)

@@ -93,7 +93,7 @@ func refundLines(o object) domain.Value {
 	for _, l := range list(o, "refundLineItems", "nodes") {
 		n, unit, sum := decimalOf(within(l, "quantity")), bag(l, "priceSet"), bag(l, "subtotalSet")
 		lines = append(lines, domain.Line{Product: domain.Ext(within(l, "lineItem", "variant", "legacyResourceId")), SKU: within(l, "lineItem", "sku"), Description: within(l, "lineItem", "name"),
-			Quantity: n.String(), UnitPrice: unit.String(), DiscountAmount: nonZero(unit.Mul(n).Sub(sum)), TaxCode: taxCode(at(l, "lineItem")), Amount: sum.String(), Tax: nonZero(bag(l, "totalTaxSet"))})
+			Quantity: n.String(), UnitPrice: unit.String(), DiscountAmount: nonZero(unit.Mul(n).Sub(sum)), TaxCode: taxCode(at(l, "lineItem")), Amount: sum.String(), Tax: taxOn(at(l, "lineItem"), bag(l, "totalTaxSet"))})
 	}
 	for _, l := range list(o, "refundShippingLines", "nodes") {
 		sum, tax := bag(l, "subtotalAmountSet"), bag(l, "taxAmountSet")

@@ -195,17 +195,17 @@ func orderLines(o object) domain.Value {
 		taxes = taxes.Add(tax)
 		unit := bag(l, "originalUnitPriceSet")
 		lines = append(lines, domain.Line{Product: domain.Ext(within(l, "variant", "legacyResourceId")), SKU: within(l, "sku"), Description: within(l, "name"), Quantity: sold.String(),
-			UnitPrice: unit.String(), DiscountAmount: nonZero(discount), TaxCode: taxCode(l), Amount: unit.Mul(sold).Sub(discount).Round(2).String(), Tax: nonZero(tax)})
+			UnitPrice: unit.String(), DiscountAmount: nonZero(discount), TaxCode: taxCode(l), Amount: unit.Mul(sold).Sub(discount).Round(2).String(), Tax: taxOn(l, tax)})
 	}
 	for _, l := range list(o, "shippingLines", "nodes") {
 		taxes = taxes.Add(taxOf(l))
 		full, net := bag(l, "originalPriceSet"), bag(l, "discountedPriceSet")
 		lines = append(lines, domain.Line{Kind: domain.LineShipping, Description: within(l, "title"), Quantity: "1", UnitPrice: full.String(), DiscountAmount: nonZero(full.Sub(net)),
-			TaxCode: taxCode(l), Amount: net.String(), Tax: nonZero(taxOf(l))})
+			TaxCode: taxCode(l), Amount: net.String(), Tax: taxOn(l, taxOf(l))})
 	}
 	// Shopify shows no tax of what is left of an edited line, only of the order: the last such line bears the odd cent.
 	if t, ok := orderTotals(o); ok && edited >= 0 {
-		lines[edited].Tax = nonZero(decimalOf(lines[edited].Tax).Add(t.tax.Sub(taxes)))
+		lines[edited].Tax = decimalOf(lines[edited].Tax).Add(t.tax.Sub(taxes)).String()
 	}
 	if len(lines) == 0 {
 		return domain.Null
@@ -218,6 +218,14 @@ func nonZero(d decimal.Decimal) string {
 		return ""
 	}
 	return d.String()
+}
+
+// taxOn is the tax of a line. Of a taxed one it is given even where it is nothing: a gift, free delivery, a washer at one cent.
+func taxOn(l object, tax decimal.Decimal) string {
+	if taxCode(l) == string(money.TaxFree) {
+		return nonZero(tax)
+	}
+	return tax.String()
 }
 
 func taxOf(l object) (sum decimal.Decimal) {
