@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"datum/domain"
@@ -110,6 +111,17 @@ func (s *settlement) brakeIn() error {
 	return &domain.Error{Code: store.CodeBraked, System: s.touched.System, Message: "too many records would change at once; a person is asked", Err: &Braked{changes}}
 }
 
+// rejection begins the reason of a pin that keeps what a mass change would have changed. It holds until that has been written over
+// where it came from, and tells nobody else anything new.
+const rejection = "a mass change of "
+
+func rejected(system string) string { return rejection + system + " was rejected" }
+
+// rejectedElsewhere reports whether the pin keeps what a mass change of another system would have changed.
+func rejectedElsewhere(p store.Pin, system string) bool {
+	return strings.HasPrefix(p.Reason, rejection) && p.Reason != rejected(system)
+}
+
 // keepGolden pins what the record would change: a person has rejected it.
 func (s *settlement) keepGolden() {
 	for f, g := range s.res.Fields {
@@ -117,7 +129,7 @@ func (s *settlement) keepGolden() {
 			if before == "" {
 				before = domain.Null
 			}
-			s.pin(s, f, before, s.cause.Actor, "a mass change of "+s.touched.System+" was rejected")
+			s.pin(s, f, before, s.cause.Actor, rejected(s.touched.System))
 		}
 	}
 	s.resolve()

@@ -133,7 +133,7 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 		if !carried && (g.Value.Empty() || !hasIssue(rec, f) || s.kp.Rule(f, s.res.Stage).Others != ownership.Restore && !overwritten(rec, f)) {
 			continue // this object does not carry the field; or its value cannot be read and a person has to see to it
 		}
-		if g.Owner == system && g.Why != ownership.ByPin && !overwritten(rec, f) && !rec.Own[f].Back {
+		if g.Owner == system && (g.Why != ownership.ByPin || rejectedElsewhere(s.st.Pins[f], system)) && !overwritten(rec, f) && !rec.Own[f].Back {
 			continue
 		}
 		if h, ok := rec.Held[f]; ok && h.Value == theirs && h.Others != string(ownership.Restore) {

@@ -124,6 +124,18 @@ func (s *settlement) know() error {
 }
 
 func (s *settlement) resolve() {
+	pins := make(domain.Values, len(s.st.Pins))
+	for f, p := range s.st.Pins {
+		if !p.Asked {
+			pins[f] = p.Value
+		}
+	}
+	s.res = ownership.Resolve(s.kp, s.contributions(), pins)
+	s.golden = s.res.Values()
+}
+
+// contributions are what the records say, as far as they speak.
+func (s *settlement) contributions() []ownership.Contribution {
 	cs := make([]ownership.Contribution, 0, len(s.st.Records))
 	for _, rec := range s.st.Records {
 		if s.superseded(rec) {
@@ -139,14 +151,7 @@ func (s *settlement) resolve() {
 		}
 		cs = append(cs, withOwn(rec, c))
 	}
-	pins := make(domain.Values, len(s.st.Pins))
-	for f, p := range s.st.Pins {
-		if !p.Asked {
-			pins[f] = p.Value
-		}
-	}
-	s.res = ownership.Resolve(s.kp, cs, pins)
-	s.golden = s.res.Values()
+	return cs
 }
 
 // superseded reports whether the record was merged into another one of the entity, which speaks for it. Until that one has
@@ -211,24 +216,45 @@ func (s *settlement) confirmPins() bool {
 			s.answer(p, owner)
 			continue
 		}
+		var theirs domain.Value
+		var by, home string
 		rec, _ := s.primary(owner)
-		if rec == nil {
-			continue
+		if rec != nil {
+			theirs, by, home = rec.Values[f], rec.ExternalID, rec.Home
 		}
-		theirs, note := rec.Values[f], ""
+		note := ""
 		switch {
-		case equal(theirs, p.Value), theirs != "" && equal(theirs, s.fitOne(owner, f, p.Value)):
+		case rec != nil && equal(theirs, p.Value), theirs != "" && equal(theirs, s.fitOne(owner, f, p.Value)):
 			note = "confirmed by " + owner
 			s.decide(p, rec)
 		case strings.HasPrefix(p.Reason, provisional) && !theirs.Empty():
 			note = owner + ", which owns it, has a word now"
+		case strings.HasPrefix(p.Reason, rejection) && theirs.Empty() && s.without(f, p.Value):
+			note = "what was rejected is gone, and " + owner + ", which owns it, has no word"
 		default:
 			continue
 		}
-		s.unpin(f, owner, rec.ExternalID, note, rec.Home)
+		s.unpin(f, owner, by, note, home)
 		ended = true
 	}
 	return ended
+}
+
+// without reports whether a field has the value without its pin, too. A system that shows it again where Datum has written it
+// back, and nobody else says anything, has its own word back.
+func (s *settlement) without(f domain.Field, v domain.Value) bool {
+	g := ownership.Resolve(s.kp, s.contributions(), nil).Fields[f]
+	if equal(g.Value, v) || g.Why != ownership.ByNobody {
+		return equal(g.Value, v)
+	}
+	for _, system := range s.kp.Rule(f, s.st.Entity.Stage).Fallback {
+		if rec, _ := s.primary(system); rec != nil && equal(rec.Values[f], v) {
+			rec.Echo[f], s.dirty[rec] = false, true
+			delete(rec.Confirmed, f)
+			return true
+		}
+	}
+	return false
 }
 
 // unpin ends a pin and queues that. by is the home of the record that has confirmed it.
