@@ -52,6 +52,9 @@ func (a *adapter) refusal(list []vendorError, wait time.Duration, writes bool) *
 	return a.err(domain.Invalid, "Shopify refused: %s", text)
 }
 
+// keyHasFailed is the code of an idempotency key under which a write has failed before: it can only be sent under another one.
+const keyHasFailed = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"
+
 // userError is an error of a mutation's own.
 type userError struct {
 	Field   []string `json:"field"`
@@ -79,7 +82,7 @@ func (a *adapter) refused(list []userError) error {
 		e.Message = "the stock in Shopify has changed meanwhile; it is read again before it is written"
 	case u.Code == "IDEMPOTENCY_CONCURRENT_REQUEST":
 		e.Code = domain.Unavailable
-	case u.Code == "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", u.Code == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", u.Code == "TAKEN", strings.Contains(text, "already been taken"),
+	case u.Code == keyHasFailed, u.Code == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", u.Code == "TAKEN", strings.Contains(text, "already been taken"),
 		strings.Contains(text, "already been assigned"), strings.Contains(text, "already active"):
 		e.Code = domain.Conflict
 	case u.Code == "NOT_FOUND", strings.HasSuffix(u.Code, "DOES_NOT_EXIST"), u.Code == "INVALID_INVENTORY_ITEM", u.Code == "INVALID_LOCATION", u.Code == "ITEM_NOT_STOCKED_AT_LOCATION",

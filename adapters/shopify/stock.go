@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"datum/adapters"
@@ -182,7 +183,15 @@ func (a *adapter) updateLevel(ctx context.Context, w adapters.Write, set, base o
 	}
 	input := object{"name": "available", "reason": "correction", "quantities": []object{{"inventoryItemId": gid("InventoryItem", item), "locationId": gid("Location", location),
 		"quantity": to, "changeFromQuantity": from}}}
-	s, err := a.mutate(ctx, mutationSetQuantities, vars{"input": input, "location": gid("Location", location), "key": keyFor(w, from, to)}, &out, true)
+	put := func(key string) (sent, error) {
+		return a.mutate(ctx, mutationSetQuantities, vars{"input": input, "location": gid("Location", location), "key": key}, &out, true)
+	}
+	s, err := put(keyFor(w, from, to))
+	if err == nil && len(out.Set.Errors) > 0 && out.Set.Errors[0].Code == keyHasFailed {
+		// Nothing was set under that key, and never will be. It is no refusal of the quantity: what is there decides.
+		out.Set.Errors = nil
+		s, err = put(uuid.NewString())
+	}
 	if err == nil {
 		err = a.refused(out.Set.Errors)
 	}

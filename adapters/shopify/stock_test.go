@@ -32,6 +32,11 @@ func TestStock(t *testing.T) {
 	w := adapters.Write{Kind: domain.KindStockLevel, ExternalID: r.ExternalID, Base: &out.Record, Values: domain.Values{"available": text("20")}, Key: "same key"}
 	stale := b.write(w)
 	is(t, "a stale write", stale.Err, domain.Unavailable)
+	// Shopify remembers that the key failed, also where what we saw is not read anew in between, or comes to be so again.
+	is(t, "a stale write once more", b.write(w).Err, domain.Unavailable)
+	b.put("inventoryLevel", r.ExternalID, m{"available": 7})
+	is(t, "what was stale and is so no more", b.write(w).Err, "")
+	b.put("inventoryLevel", r.ExternalID, m{"available": 5})
 	fresh := b.fetch(domain.KindStockLevel, r.ExternalID)
 	same(t, "nothing was overwritten", fresh.Values, domain.Values{"available": text("5"), "committed": text("2"), "onHand": text("7")})
 	w.Base = &fresh
