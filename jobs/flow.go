@@ -313,8 +313,9 @@ func (f *flow) order(ctx context.Context, o *store.Entity) error {
 		return err
 	}
 	if inv == nil {
-		if o.Stage == "CANCELLED" {
-			return nil // never invoiced, nothing to take back
+		// What was paid and called off is invoiced, too, and credited by its refund: seen a moment earlier it would be.
+		if o.Stage == "CANCELLED" && domain.Amount(o.Golden["total"]).IsZero() {
+			return nil
 		}
 		if o.Golden["customer"].Empty() {
 			return f.nameless(ctx, o)
@@ -353,7 +354,7 @@ func (f *flow) order(ctx context.Context, o *store.Entity) error {
 			}
 		}
 	}
-	return nil
+	return f.calledOff(ctx, o, inv)
 }
 
 // nameless waits for the order's customer to be known, or asks for one where the order names none.
@@ -388,6 +389,37 @@ func (f *flow) edited(ctx context.Context, o, inv *store.Entity) error {
 	return f.ask(ctx, o, key, fmt.Sprintf("order %s was changed after it was invoiced", o.Golden["number"].Text()),
 		fmt.Sprintf("the order is %s now, and invoice %s was issued over %s", total.StringFixed(2), inv.Golden["number"].Text(), was.StringFixed(2)),
 		"issue a credit note or a further invoice over the difference in accounting")
+}
+
+// calledOff tells a person that an order was cancelled and its invoice stands: nothing has taken it back.
+func (f *flow) calledOff(ctx context.Context, o, inv *store.Entity) error {
+	key := "cancelled|" + o.ID
+	if o.Stage != "CANCELLED" || inv.Stage == "VOIDED" {
+		return f.settled(ctx, key)
+	}
+	notes, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
+	if err != nil {
+		return err
+	}
+	credited := decimal.Zero
+	for _, id := range notes {
+		c, err := f.entity(ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.Stage != "VOIDED" {
+			credited = credited.Add(domain.Amount(c.Golden["total"]))
+		}
+	}
+	total, refunded := domain.Amount(inv.Golden["total"]), domain.Amount(o.Golden["amountRefunded"])
+	stands := total.Sub(decimal.Max(credited, domain.Amount(inv.Golden["amountCredited"])))
+	if !stands.IsPositive() || near(stands, decimal.Zero) || refunded.GreaterThan(credited) && !near(refunded, credited) {
+		return f.settled(ctx, key) // or the credit note of what was given back is on its way
+	}
+	return f.ask(ctx, o, key, fmt.Sprintf("order %s was cancelled and its invoice stands", o.Golden["number"].Text()),
+		fmt.Sprintf("invoice %s says that %s are owed for it, of which %s were paid and not given back", inv.Golden["number"].Text(), stands.StringFixed(2),
+			decimal.Max(decimal.Zero, domain.Amount(o.Golden["amountPaid"]).Sub(refunded)).StringFixed(2)),
+		"give the money back where it was taken, and a credit note follows by itself; or credit or void the invoice in accounting; ignore this if the money is to be kept")
 }
 
 // near allows for the two lawful ways of rounding GST.

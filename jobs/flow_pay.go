@@ -263,7 +263,10 @@ func (f *flow) creditNote(ctx context.Context, c *store.Entity) error {
 	if c.Stage == "VOIDED" {
 		return f.order(ctx, o) // what it has credited is open for payments
 	}
-	return f.credit(ctx, c, o, inv)
+	if err := f.credit(ctx, c, o, inv); err != nil {
+		return err
+	}
+	return f.calledOff(ctx, o, inv)
 }
 
 // credit says what a credit note credits: the invoice as far as it is not paid; what is paid is given back by the refund's

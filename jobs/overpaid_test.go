@@ -234,3 +234,69 @@ func TestInterruptedPaymentIsFinished(t *testing.T) {
 		t.Errorf("cases: %v", cs)
 	}
 }
+
+// TestCancelledAfterPaid: an order that was paid and called off ends in the same documents whether Datum saw it in between or not:
+// invoiced, paid, credited and given back. As long as its invoice stands a person is told.
+func TestCancelledAfterPaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	called := func(number string, seen bool) (order string) {
+		v := fields("number", number, "customer", s.customer, "stage", "CONFIRMED", "paymentStatus", "PAID", "amountPaid", aud("22"), "lines", s.lines("2"))
+		if !seen {
+			v["stage"] = domain.TextValue("CANCELLED")
+		}
+		order = s.edit("till", domain.KindOrder, "", v)
+		if seen {
+			s.rest()
+			s.edit("till", domain.KindOrder, order, fields("stage", "CANCELLED"))
+		}
+		return order
+	}
+	for number, seen := range map[string]bool{"#1": true, "#2": false} {
+		o := called(number, seen)
+		p := s.paid(o, "22", "2026-03-02")
+		ids, err := store.MadeFrom(s.ctx, s.pool, domain.KindInvoice, o)
+		must(t, err)
+		if len(ids) != 1 {
+			t.Fatalf("order %s has the invoices %v", number, ids)
+		}
+		s.pays(p, domain.Allocation{Invoice: ids[0], Amount: "22"})
+		if cs := s.cases(); !slices.Equal(cs, []string{"order " + number + " was cancelled and its invoice stands"}) {
+			t.Errorf("cases: %v", cs)
+		}
+		// It is given back: first the order says so, then the credit note and the money come.
+		s.edit("till", domain.KindOrder, o, fields("paymentStatus", "REFUNDED", "amountRefunded", aud("22")))
+		s.rest()
+		if cs := s.cases(); len(cs) > 0 {
+			t.Errorf("cases while the credit note is on its way: %v", cs)
+		}
+		note := s.edit("till", domain.KindCreditNote, "", fields("order", o, "customer", s.customer, "stage", "AUTHORISED", "lines", s.lines("2"), "reason", "cancelled"))
+		back := s.edit("till", domain.KindPayment, "", fields("order", o, "direction", "REFUNDED", "amount", aud("22"), "date", "2026-03-04"))
+		s.rest()
+		s.pays(back, domain.Allocation{CreditNote: note, Amount: "22"})
+		if cs := s.cases(); len(cs) > 0 || s.get(note).Golden["invoice"].Text() != ids[0] || !s.get(note).Golden["allocations"].Empty() {
+			t.Errorf("cases: %v; the credit note: %v", cs, s.get(note).Golden)
+		}
+	}
+	// Half of it is given back, and the rest voided by hand.
+	o := called("#3", true)
+	s.edit("till", domain.KindCreditNote, "", fields("order", o, "customer", s.customer, "stage", "AUTHORISED", "lines", s.lines("1"), "reason", "cancelled"))
+	s.rest()
+	if cs := s.cases(); !slices.Equal(cs, []string{"order #3 was cancelled and its invoice stands"}) {
+		t.Errorf("cases: %v", cs)
+	}
+	ids, err := store.MadeFrom(s.ctx, s.pool, domain.KindInvoice, o)
+	must(t, err)
+	s.edit("ops", domain.KindInvoice, ids[0], fields("stage", "VOIDED"))
+	s.rest()
+	if cs := s.cases(); len(cs) > 0 {
+		t.Errorf("cases: %v", cs)
+	}
+	// Nothing was to be paid: nothing is invoiced.
+	free := s.edit("till", domain.KindOrder, "", fields("number", "#4", "customer", s.customer, "stage", "CANCELLED", "paymentStatus", "PAID",
+		"lines", `[{"description":"A sticker","quantity":"1","unitPrice":"0","taxCode":"GST"}]`))
+	s.rest()
+	if ids, err := store.MadeFrom(s.ctx, s.pool, domain.KindInvoice, free); err != nil || len(ids) > 0 {
+		t.Errorf("an order of nothing that was cancelled has the invoices %v: %v", ids, err)
+	}
+}
