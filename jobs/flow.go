@@ -417,7 +417,7 @@ func (f *flow) calledOff(ctx context.Context, o, inv *store.Entity) error {
 		return f.settled(ctx, key) // or the credit note of what was given back is on its way
 	}
 	return f.ask(ctx, o, key, fmt.Sprintf("order %s was cancelled and its invoice stands", o.Golden["number"].Text()),
-		fmt.Sprintf("invoice %s says that %s are owed for it, of which %s were paid and not given back", inv.Golden["number"].Text(), stands.StringFixed(2),
+		fmt.Sprintf("nothing has taken back %s of invoice %s; of what was paid %s has not been given back", stands.StringFixed(2), inv.Golden["number"].Text(),
 			decimal.Max(decimal.Zero, domain.Amount(o.Golden["amountPaid"]).Sub(refunded)).StringFixed(2)),
 		"give the money back where it was taken, and a credit note follows by itself; or credit or void the invoice in accounting; ignore this if the money is to be kept")
 }

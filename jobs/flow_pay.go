@@ -101,7 +101,7 @@ func (f *flow) pay(ctx context.Context, p, o, inv *store.Entity) error {
 		if len(had) > 0 {
 			return nil
 		}
-		return f.refund(ctx, p, o)
+		return f.refund(ctx, p, o, inv)
 	}
 	amount := domain.Amount(p.Golden["amount"])
 	rest := amount.Sub(total(had)).Add(onAccount(had))
@@ -216,31 +216,23 @@ func (f *flow) uncredit(ctx context.Context, o, inv *store.Entity, missing decim
 	return freed, nil
 }
 
-// refund says what money given back pays: the credit notes of the order as far as they are open.
-func (f *flow) refund(ctx context.Context, p, o *store.Entity) error {
-	ids, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
+// refund says what money given back pays: the credit notes of the order as far as they are open. What they have taken off the invoice
+// is open again for it: money that was given back is nobody's credit.
+func (f *flow) refund(ctx context.Context, p, o, inv *store.Entity) error {
+	left := domain.Amount(p.Golden["amount"])
+	as, open, err := f.refundable(ctx, o, left)
 	if err != nil {
 		return err
 	}
-	left := domain.Amount(p.Golden["amount"])
-	var as []domain.Allocation
-	for _, id := range ids {
-		c, err := f.entity(ctx, id)
+	if left = left.Sub(open); left.IsPositive() && !near(left, decimal.Zero) {
+		freed, err := f.uncredit(ctx, o, inv, left)
 		if err != nil {
 			return err
 		}
-		allocated, err := store.AllocatedTo(ctx, f.pool, id)
-		if err != nil {
-			return err
-		}
-		spent := decimal.Zero // what the credit note itself has taken off invoices
-		for _, a := range domain.AllocationsOf(c.Golden["allocations"]) {
-			spent = spent.Add(dec(a.Amount))
-		}
-		open := domain.Amount(c.Golden["total"]).Sub(allocated).Sub(spent)
-		if pays := decimal.Min(left, open); pays.IsPositive() {
-			as = append(as, domain.Allocation{CreditNote: id, Amount: pays.String()})
-			left = left.Sub(pays)
+		if freed.IsPositive() {
+			if as, _, err = f.refundable(ctx, o, domain.Amount(p.Golden["amount"])); err != nil {
+				return err
+			}
 		}
 	}
 	if len(as) == 0 {
@@ -248,6 +240,30 @@ func (f *flow) refund(ctx context.Context, p, o *store.Entity) error {
 	}
 	customer := o.Golden["customer"]
 	return f.set(ctx, ownership.RefundToCreditNote, p, domain.Values{"customer": customer, "allocations": domain.ValueOf(as)})
+}
+
+// refundable is what of an amount the order's credit notes are open for, and how much that is.
+func (f *flow) refundable(ctx context.Context, o *store.Entity, amount decimal.Decimal) (as []domain.Allocation, sum decimal.Decimal, err error) {
+	ids, err := f.ofOrder(ctx, domain.KindCreditNote, o.ID)
+	if err != nil {
+		return nil, sum, err
+	}
+	for _, id := range ids {
+		c, err := f.entity(ctx, id)
+		if err != nil {
+			return nil, sum, err
+		}
+		allocated, err := store.AllocatedTo(ctx, f.pool, id)
+		if err != nil {
+			return nil, sum, err
+		}
+		// Less what was given back of it, and what it has itself taken off invoices.
+		open := domain.Amount(c.Golden["total"]).Sub(allocated).Sub(total(domain.AllocationsOf(c.Golden["allocations"])))
+		if pays := decimal.Min(amount.Sub(sum), open); c.Stage != "VOIDED" && pays.IsPositive() {
+			as, sum = append(as, domain.Allocation{CreditNote: id, Amount: pays.String()}), sum.Add(pays)
+		}
+	}
+	return as, sum, nil
 }
 
 // creditNote: a refund of an order credits the order's invoice.
@@ -281,7 +297,7 @@ func (f *flow) credit(ctx context.Context, c, o, inv *store.Entity) error {
 		}
 	}
 	fields := domain.Values{"invoice": domain.TextValue(inv.ID), "customer": inv.Golden["customer"]}
-	if c.Golden["allocations"].Empty() {
+	if c.Golden["allocations"].Empty() && c.Stage != "PAID" { // all of it was given back in money
 		allocated, err := store.AllocatedTo(ctx, f.pool, inv.ID)
 		if err != nil {
 			return err
@@ -296,8 +312,12 @@ func (f *flow) credit(ctx context.Context, c, o, inv *store.Entity) error {
 		case "PAID", "PARTIALLY_REFUNDED", "REFUNDED":
 			paid = domain.Amount(inv.Golden["total"])
 		}
+		back, err := store.AllocatedTo(ctx, f.pool, c.ID)
+		if err != nil {
+			return err
+		}
 		open := domain.Amount(inv.Golden["total"]).Sub(paid)
-		if take := decimal.Min(open, domain.Amount(c.Golden["total"])); take.IsPositive() && !near(take, decimal.Zero) {
+		if take := decimal.Min(open, domain.Amount(c.Golden["total"]).Sub(back)); take.IsPositive() && !near(take, decimal.Zero) {
 			fields["allocations"] = domain.ValueOf([]domain.Allocation{{Invoice: inv.ID, Amount: take.String()}})
 		}
 	}
@@ -314,7 +334,7 @@ func (f *flow) credit(ctx context.Context, c, o, inv *store.Entity) error {
 			return err
 		}
 		if p.Stage != "VOIDED" && p.Golden["allocations"].Empty() && p.Golden["direction"].Text() == "REFUNDED" {
-			if err := f.refund(ctx, p, o); err != nil {
+			if err := f.refund(ctx, p, o, inv); err != nil {
 				return err
 			}
 		}

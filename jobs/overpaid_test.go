@@ -300,3 +300,35 @@ func TestCancelledAfterPaid(t *testing.T) {
 		t.Errorf("an order of nothing that was cancelled has the invoices %v: %v", ids, err)
 	}
 }
+
+// TestMoneyBackOfAPartPaidOrder: money that was given back is the credit note's, and not set off against what of the invoice is still
+// open, whichever of the credit note and the money comes first.
+func TestMoneyBackOfAPartPaidOrder(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"note", "money"} {
+		s := newShop(t)
+		o, inv := s.order("#1", "3", "PARTIALLY_PAID")
+		p := s.paid(o, "11", "2026-03-02")
+		var note, back string
+		credit := func() {
+			note = s.edit("till", domain.KindCreditNote, "", fields("order", o, "customer", s.customer, "stage", "AUTHORISED", "lines", s.lines("1"), "reason", "dented"))
+			s.rest()
+		}
+		if first == "note" {
+			credit()
+			if got := sumOf(s.get(note).Golden["allocations"]); !got.Equal(decimal.NewFromInt(11)) {
+				t.Fatalf("the credit note takes off %s", got)
+			}
+		}
+		back = s.edit("till", domain.KindPayment, "", fields("order", o, "direction", "REFUNDED", "amount", aud("11"), "date", "2026-03-04"))
+		s.rest()
+		if first == "money" {
+			credit()
+		}
+		s.pays(p, domain.Allocation{Invoice: inv, Amount: "11"})
+		s.pays(back, domain.Allocation{CreditNote: note, Amount: "11"})
+		if got := s.get(note).Golden["allocations"]; !got.Empty() {
+			t.Errorf("%s first: the credit note still takes off %s", first, got)
+		}
+	}
+}

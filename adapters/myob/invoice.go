@@ -211,6 +211,9 @@ func getStage(sign int64) func(object) domain.Value {
 		case "":
 			return ""
 		case "Closed":
+			if o["TotalAmount"] != nil && number(o, "TotalAmount").IsZero() {
+				return domain.TextValue(authorised) // nothing to pay: nobody has settled it
+			}
 			return domain.TextValue(paid)
 		case "Credit": // overpaid, or a credit note that is not used up
 			if sign > 0 {

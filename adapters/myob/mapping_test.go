@@ -311,6 +311,7 @@ func TestReadingDocuments(t *testing.T) {
 		"no lines in the answer":   {invoice, `{"Number":"1"}`, "lines", "", ""},
 		"a service line":           {invoice, `{"Lines":[{"Description":"Advice","Total":-7.5,"TaxCode":{"Code":"N-T"},"Account":{"DisplayID":"4-2000"}}]}`, "lines", domain.ValueOf([]domain.Line{{Description: "Advice", Quantity: "1", UnitPrice: "-7.5", TaxCode: "OUT_OF_SCOPE", Amount: "-7.5", Account: "4-2000"}}), ""},
 		"dollars":                  {invoice, `{"ForeignCurrency":{"Code":"USD"},"TotalAmount":5}`, "total", "", ""},
+		"nothing to pay":           {invoice, `{"Status":"Closed","TotalAmount":0}`, "stage", `"AUTHORISED"`, ""},
 		"overpaid":                 {invoice, `{"Status":"Credit"}`, "stage", `"PAID"`, ""},
 		"a credit that is left":    {credit, `{"Status":"Credit"}`, "stage", `"AUTHORISED"`, ""},
 		"half a cent":              {invoice, `{"TotalAmount":13.2}`, "total", `{"amount":"13.20","currency":"AUD"}`, ""},
