@@ -333,6 +333,9 @@ func (p *pass) load(ctx context.Context, claimed []*store.Projection) ([]*item, 
 		it.write.Values = refs.vendor(p.kind, c.Diff, &missing)
 		it.write.Golden = refs.vendor(p.kind, it.entity.Golden, nil)
 		if it.base != nil {
+			if it.base.Home != "" {
+				it.write.CanonicalID = it.base.Home // of a merged entity: no vendor takes one id for two records, and they may be parted
+			}
 			base := it.base.Record
 			base.Values = refs.vendor(p.kind, base.Values, nil)
 			it.write.Base = &base
