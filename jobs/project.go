@@ -559,7 +559,11 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 					return err
 				}
 				it.ErrorCode = de.Code
-				c, err := change.Refusal(ctx, tx, it.Projection, asked, p.nameOf(it), it.CorrelationID)
+				name, err := p.nameOf(ctx, tx, it)
+				if err != nil {
+					return err
+				}
+				c, err := change.Refusal(ctx, tx, it.Projection, asked, name, it.CorrelationID)
 				if err != nil {
 					return err
 				}
@@ -570,9 +574,13 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 			}
 		}
 		if rel.CountAttempt && it.Attempts+1 == p.cfg.StuckAfter {
+			name, err := p.nameOf(ctx, tx, it)
+			if err != nil {
+				return err
+			}
 			store.QueueCase(b, store.Case{ID: domain.NewID("case"), Kind: store.CaseStuck, EntityKind: p.kind, EntityID: it.EntityID, System: it.System,
 				DedupeKey: "stuck|" + it.EntityID + "|" + it.System, CorrelationID: it.CorrelationID,
-				Title:  fmt.Sprintf("%s does not reach %s", p.nameOf(it), it.System),
+				Title:  fmt.Sprintf("%s does not reach %s", name, it.System),
 				Detail: store.CaseDetail{Message: fmt.Sprintf("tried %d times; last: %s", p.cfg.StuckAfter, de.Message), Next: "see whether " + it.System + " works; it is tried again every five minutes"}})
 		}
 		store.QueueEvent(b, store.TopicProjection, it.EntityID, it.System, "", it.CorrelationID)
@@ -589,8 +597,8 @@ func (p *pass) fail(ctx context.Context, it *item, cause error) error {
 	})
 }
 
-func (p *pass) nameOf(it *item) string {
-	return change.NameOf(it.entity.Golden)
+func (p *pass) nameOf(ctx context.Context, tx pgx.Tx, it *item) (string, error) {
+	return change.Called(ctx, tx, p.kind, it.entity.Golden)
 }
 
 // giveBack releases claimed projections for which the vendor was not called; why may be nil.

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -319,8 +320,41 @@ func NameOf(v domain.Values) string {
 			return s
 		}
 	}
-	return "an unnamed record"
+	return unnamed
 }
+
+const unnamed = "an unnamed record"
+
+// Called is NameOf for one entity, also of what has no name of its own: stock goes by its product and where that lies, a payment
+// without a reference by who paid.
+func Called(ctx context.Context, db store.DB, kind domain.Kind, v domain.Values) (string, error) {
+	name := NameOf(v)
+	if name != unnamed {
+		return name, nil
+	}
+	ids := []string{v["product"].Text(), v["location"].Text(), v["customer"].Text()}
+	es, err := store.Entities(ctx, db, ids)
+	if err != nil {
+		return "", err
+	}
+	known := map[string]string{}
+	for _, e := range es {
+		known[e.ID] = NameOf(e.Golden)
+	}
+	product, location, customer := known[ids[0]], known[ids[1]], known[ids[2]]
+	switch {
+	case product != "" && location != "":
+		return product + " at " + location, nil
+	case product != "":
+		return product, nil
+	case customer != "":
+		return strings.ToLower(string(kind)) + " of " + customer, nil
+	}
+	return name, nil
+}
+
+// called is Called for the entity that is settled.
+func (s *settlement) called() (string, error) { return Called(s.ctx, s.tx, s.kp.Kind, s.golden) }
 
 // knownBy says what makes two records of a kind one.
 func knownBy(kind domain.Kind) string {

@@ -71,7 +71,11 @@ func (s *settlement) refused(p *store.Projection) error {
 			asked = append(asked, f)
 		}
 	}
-	c, err := Refusal(s.ctx, s.tx, p, asked, NameOf(s.golden), s.cause.CorrelationID)
+	name, err := s.called()
+	if err != nil {
+		return err
+	}
+	c, err := Refusal(s.ctx, s.tx, p, asked, name, s.cause.CorrelationID)
 	if err != nil || c == nil {
 		return err
 	}

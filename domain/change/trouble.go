@@ -34,7 +34,10 @@ func (s *settlement) openConflict(system, externalID string, f domain.Field, the
 	if ignored, err := store.CaseIgnored(s.ctx, s.tx, key, theirs); err != nil || ignored {
 		return err
 	}
-	name := NameOf(s.golden)
+	name, err := s.called()
+	if err != nil {
+		return err
+	}
 	c := store.Case{ID: domain.NewID("case"), Kind: store.CaseConflict, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: system,
 		ExternalID: externalID, Field: f, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
 		Title: fmt.Sprintf("%s: %s and %s disagree about %s", name, system, g.Owner, f),
@@ -77,9 +80,13 @@ func (s *settlement) cases() error {
 			} else if ignored {
 				continue
 			}
+			name, err := s.called()
+			if err != nil {
+				return err
+			}
 			c := store.Case{ID: domain.NewID("case"), Kind: store.CaseInvalid, EntityKind: s.kp.Kind, EntityID: s.st.Entity.ID, System: rec.System,
 				ExternalID: rec.ExternalID, Field: is.Field, DedupeKey: key, CorrelationID: s.cause.CorrelationID,
-				Title: fmt.Sprintf("%s: the %s in %s cannot be used", NameOf(s.golden), is.Field, rec.System),
+				Title: fmt.Sprintf("%s: the %s in %s cannot be used", name, is.Field, rec.System),
 				Detail: store.CaseDetail{Theirs: domain.TextValue(is.Value), Ours: s.golden[is.Field], Message: is.Message,
 					Next: "correct it in " + rec.System + "; everything else of the record is used as it is"}}
 			store.QueueCase(s.batch, c)
