@@ -117,3 +117,52 @@ func TestAnIssuedInvoiceIsAccountings(t *testing.T) {
 		}
 	}
 }
+
+// Every kind of document can belong to another system from a stage on, by the same rules as an invoice.
+func TestOwnersChangeWithTheStageOfEveryDocument(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	policy := "systems: {crm: hubspot, accounting: xero, ops: native}\nCustomer: {owner: crm, create: [crm]}\n"
+	later := map[domain.Kind]string{domain.KindQuote: "ACCEPTED", domain.KindOrder: "CLOSED", domain.KindInvoice: "AUTHORISED", domain.KindCreditNote: "AUTHORISED", domain.KindPayment: "VOIDED"}
+	for kind, stage := range later {
+		policy += fmt.Sprintf("%s: {owner: ops, create: [ops], replicate: {accounting: always}, stages: {%s: {reference: {owner: accounting, fallback: [ops]}}}}\n", kind, stage)
+	}
+	if _, err := f.changes.Publish(t.Context(), 1, policy, change.Surroundings{Schema: graph.Schema()}, change.Cause{Actor: "owner"}); err != nil {
+		t.Fatal(err)
+	}
+	customer := f.customer("c1", "Wattle Pty Ltd")
+	accounting := f.key(store.NewKey{System: "accounting", Role: store.RoleEditor, Name: "bookkeeper"})
+	for kind, stage := range later {
+		input := object{"customer": customer, "lines": []object{{"description": "Work", "quantity": "1", "unitPrice": "110", "taxCode": "GST"}}}
+		if kind == domain.KindPayment {
+			input = object{"customer": customer, "amount": object{"amount": "110", "currency": "AUD"}, "direction": "RECEIVED", "date": "2026-03-02"}
+		}
+		id, mutation := f.make(string(kind), input), "update"+string(kind)
+		update := func(key string, values object) reply {
+			return f.send(key, fmt.Sprintf(`mutation($input: Update%sInput!) { %s(input: $input) { userErrors { code field owner stage message } } }`, kind, mutation),
+				object{"input": object{"id": id, "values": values}})
+		}
+		is := func(what, stage, reference string) {
+			es, err := store.Entities(t.Context(), f.pool, []string{id})
+			if err != nil || len(es) != 1 || stage != "" && es[0].Stage != stage || es[0].Golden["reference"].Text() != reference {
+				t.Errorf("%s: %s: %v: %v", kind, what, err, es)
+			}
+		}
+		taken := func(what string, r reply) {
+			if len(r.Errors) > 0 || len(r.list(mutation, "userErrors")) > 0 {
+				t.Errorf("%s: %s: %v %v", kind, what, r.Errors, r.Data)
+			}
+		}
+		taken("before", update(f.keys[store.RoleEditor], object{"reference": "ours"}))
+		taken("the step", update(f.keys[store.RoleEditor], object{"stage": stage}))
+		is("after the step", stage, "ours")
+		r := update(f.keys[store.RoleEditor], object{"reference": "ours again"})
+		at := func(m string) string { return r.text(mutation, "userErrors", 0, m) }
+		if at("code") != "NOT_OWNER" || at("field") != "reference" || at("owner") != "accounting" || at("stage") != stage || at("message") == "" {
+			t.Errorf("%s: %v %v", kind, r.Errors, r.Data)
+		}
+		is("after the refusal", stage, "ours")
+		taken("by its owner", update(accounting, object{"reference": "theirs"}))
+		is("after its owner's edit", stage, "theirs")
+	}
+}
