@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/shopspring/decimal"
@@ -42,7 +43,9 @@ func Complete(kind Kind, v Values, rounding money.Rounding) error {
 	case KindPayment:
 		def("stage", "AUTHORISED")
 		def("direction", "RECEIVED")
-		err = errors.Join(need("amount"), need("date"))
+		if err = errors.Join(need("amount"), need("date")); err == nil {
+			err = CheckAllocated(kind, v)
+		}
 	default:
 		def("stage", "DRAFT")
 		def("currency", "AUD")
@@ -53,9 +56,45 @@ func Complete(kind Kind, v Values, rounding money.Rounding) error {
 		if err == nil {
 			err = completeDocument(v, rounding)
 		}
+		if err == nil {
+			err = CheckAllocated(kind, v)
+		}
 	}
 	if err != nil {
 		return AsError(err)
+	}
+	return nil
+}
+
+// CheckAllocated checks what is entered here of a payment's or credit note's money: cents that are more than nothing, and no more of them
+// allocated than there are. It fails with Invalid.
+func CheckAllocated(kind Kind, v Values) error {
+	refuse := func(f Field, format string, args ...any) error {
+		return &Error{Code: Invalid, Field: f, Message: string(f) + ": " + fmt.Sprintf(format, args...)}
+	}
+	of := Field("total")
+	switch kind {
+	case KindPayment:
+		of = "amount"
+		if a := amountOf(v[of]); !v[of].Empty() && !a.IsPositive() {
+			return refuse(of, "%s is not more than 0; money given back has the direction REFUNDED", a.StringFixed(2))
+		} else if !a.Equal(a.Round(2)) {
+			return refuse(of, "%s is not an amount in whole cents", a)
+		}
+	case KindCreditNote:
+	default:
+		return nil
+	}
+	sum := decimal.Zero
+	for i, x := range AllocationsOf(v["allocations"]) {
+		a := number(x.Amount)
+		if !a.IsPositive() || !a.Equal(a.Round(2)) {
+			return refuse("allocations", "%s of allocation %d is not an amount in whole cents of more than 0", x.Amount, i+1)
+		}
+		sum = sum.Add(a)
+	}
+	if has := amountOf(v[of]); !v[of].Empty() && sum.GreaterThan(has) {
+		return refuse("allocations", "they come to %s, which is more than the %s of %s", sum.StringFixed(2), of, has.StringFixed(2))
 	}
 	return nil
 }

@@ -548,3 +548,42 @@ func TestEntityChanged(t *testing.T) {
 		t.Errorf("one entity: %v", got)
 	}
 }
+
+// TestMoneyThatCannotBe: a payment or credit note that is not money, or gives out more than it has, is refused and says why.
+func TestMoneyThatCannotBe(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	customer := f.customer("c1", "Wattle Pty Ltd")
+	lines := []object{{"description": "Work", "quantity": "1", "unitPrice": "110", "taxCode": "GST"}}
+	invoice := f.make("Invoice", object{"customer": customer, "issueDate": "2026-01-02", "lines": lines})
+	aud := func(amount string) object { return object{"amount": amount, "currency": "AUD"} }
+	to := func(amount string) []object { return []object{{"invoice": invoice, "amount": amount}} }
+	payment := func() object { return object{"customer": customer, "amount": aud("10"), "date": "2026-01-02"} }
+	credit := func() object { return object{"customer": customer, "issueDate": "2026-01-02", "lines": lines} }
+	for what, c := range map[string]struct {
+		kind     string
+		of       object
+		field    string
+		value    any
+		complain string
+	}{
+		"less than nothing":    {"Payment", payment(), "amount", aud("-10"), "amount: -10.00 is not more than 0; money given back has the direction REFUNDED"},
+		"nothing":              {"Payment", payment(), "amount", aud("0"), "amount: 0.00 is not more than 0; money given back has the direction REFUNDED"},
+		"half a cent":          {"Payment", payment(), "amount", aud("1.005"), "amount: 1.005 is not an amount in whole cents"},
+		"more than it has":     {"Payment", payment(), "allocations", to("20"), "allocations: they come to 20.00, which is more than the amount of 10.00"},
+		"in two parts":         {"Payment", payment(), "allocations", append(to("6"), to("5")...), "allocations: they come to 11.00, which is more than the amount of 10.00"},
+		"a negative part":      {"Payment", payment(), "allocations", to("-5"), "allocations: -5 of allocation 1 is not an amount in whole cents of more than 0"},
+		"a credit note's":      {"CreditNote", credit(), "allocations", to("110.01"), "allocations: they come to 110.01, which is more than the total of 110.00"},
+		"a credit note's part": {"CreditNote", credit(), "allocations", to("0"), "allocations: 0 of allocation 1 is not an amount in whole cents of more than 0"},
+	} {
+		id := f.make(c.kind, c.of)
+		changed := f.mutate("update"+c.kind, object{"id": id, "values": object{c.field: c.value}})
+		c.of[c.field] = c.value
+		made := f.mutate("create"+c.kind, object{"values": c.of})
+		for name, r := range map[string]reply{"update" + c.kind: changed, "create" + c.kind: made} {
+			if r.text(name, "userErrors", 0, "message") != c.complain || r.text(name, "userErrors", 0, "code") != "INVALID" {
+				t.Errorf("%s: %s: %v", what, name, r.Data)
+			}
+		}
+	}
+}

@@ -290,6 +290,14 @@ func (r *run) update(e Edit, res *Result) error {
 		return err
 	}
 	native := pol.Adapter(e.System) == ownership.Native
+	if !e.Fields["allocations"].Empty() || !e.Fields["amount"].Empty() {
+		whole := st.Entity.Golden.Clone()
+		maps.Copy(whole, e.Fields)
+		if err := domain.CheckAllocated(e.Kind, whole); err != nil {
+			res.Refused = append(res.Refused, domain.AsError(err))
+			return nil
+		}
+	}
 	if lines := e.Fields["lines"]; !lines.Empty() {
 		whole := st.Entity.Golden.Clone()
 		for _, f := range []domain.Field{"subtotal", "taxTotal", "rounding", "total"} {
