@@ -282,37 +282,3 @@ func TestFit(t *testing.T) {
 	w.isGolden(id, "contacts", people)
 	w.none("")
 }
-
-// What a system fills in by itself in an object that Datum makes there is nobody's edit, whichever comes first, the answer or a webhook.
-// What somebody types into it later is.
-func TestDefaultOfWhatWasMade(t *testing.T) {
-	t.Parallel()
-	for _, first := range []string{"answer", "webhook"} {
-		t.Run(first+" first", func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, owned("{owner: accounting, fallback: [], others: propose}"))
-			id := w.see(accounting, "x1", values("abn", abn(1), "legalName", "Ash Pty Ltd")).EntityID
-			p := w.claim(crm)
-			rec := w.call(p, func(system string, before, sent domain.Values) domain.Values {
-				after := w.faithful(system, before, sent)
-				after["email"] = text("nobody@default.example.com")
-				return after
-			})
-			if first == "webhook" {
-				w.apply(crm, rec, change.FromWebhook)
-			}
-			w.finish(p, rec)
-			w.none("")
-			w.work(w.faithful)
-			w.isAt(id, crm, store.Confirmed)
-			w.isGolden(id, "email", domain.Null)
-			w.quietly("reading it again", func() { w.change(crm, rec.ExternalID, nil) })
-			w.change(crm, rec.ExternalID, values("email", "jo@ash.example.com"))
-			if c := w.one(store.CaseConflict); c.Field != "email" {
-				t.Errorf("the case is about %s", c.Field)
-			}
-			w.change(accounting, "x1", values("email", "books@ash.example.com"))
-			w.isGolden(id, "email", text("books@ash.example.com"))
-		})
-	}
-}

@@ -419,10 +419,6 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		// What the vendor shows where there is nothing (an object that is just there is active) is nobody's edit.
 		edited = !equal(theirs, s.fitOne(rec.System, f, domain.Null))
 	}
-	if !known && edited && g.Value.Empty() && s.making(rec) {
-		rec.Confirmed[f] = theirs // the system's own default, in what Datum has just made there
-		return nil
-	}
 	if !edited {
 		delete(rec.Held, f) // taken back
 		return nil
@@ -458,15 +454,6 @@ func (s *settlement) judgeField(rec *store.Record, f domain.Field, fit domain.Va
 		return s.openConflict(rec.System, rec.ExternalID, f, theirs, g)
 	}
 	return nil
-}
-
-// making reports whether the record is seen for the first time because Datum has made it, be the answer here or not.
-func (s *settlement) making(rec *store.Record) bool {
-	if rec != s.touched || s.was != nil {
-		return false
-	}
-	p := s.st.Projections[rec.System]
-	return s.answered || p != nil && p.ExternalID == "" && len(p.Sent) > 0
 }
 
 // totals are the fields in which two lawful roundings of a document may differ.
