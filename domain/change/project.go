@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"datum/domain"
 	"datum/domain/ownership"
 	"datum/domain/store"
@@ -38,6 +40,13 @@ func (s *settlement) project() error {
 			continue
 		}
 		diff := s.diff(sys.Name, rec)
+		if rec != nil && diff["stage"].Text() == "AUTHORISED" && rec.Values["stage"].Text() == "PAID" {
+			if paid, err := s.paidFor(); err != nil {
+				return err
+			} else if paid {
+				delete(diff, "stage")
+			}
+		}
 		if rec == nil && p.ExternalID != "" {
 			p.ExternalID, p.Diff = "", domain.Values{} // its record has gone with another entity
 		}
@@ -144,6 +153,25 @@ func (s *settlement) diff(system string, rec *store.Record) domain.Values {
 		}
 	}
 	return d
+}
+
+// paidFor reports whether what is known of payments and credits settles the document: a system that says that it is paid is then right,
+// before the owner of the stage has said so, and has nothing to be told.
+func (s *settlement) paidFor() (bool, error) {
+	if s.kp.Kind != domain.KindInvoice && s.kp.Kind != domain.KindCreditNote {
+		return false, nil
+	}
+	settled, err := store.AllocatedTo(s.ctx, s.tx, s.st.Entity.ID)
+	if err != nil {
+		return false, err
+	}
+	if s.kp.Kind == domain.KindCreditNote {
+		for _, a := range domain.AllocationsOf(s.golden["allocations"]) {
+			settled = settled.Add(domain.Amount(domain.TextValue(a.Amount)))
+		}
+	}
+	open := domain.Amount(s.golden["total"]).Sub(settled)
+	return open.LessThanOrEqual(decimal.New(5, -2)), nil // two lawful roundings of one document may differ by cents
 }
 
 func hasIssue(rec *store.Record, f domain.Field) bool {
