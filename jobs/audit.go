@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"datum/adapters"
@@ -26,7 +27,8 @@ func (e *Engine) SweptSince(ctx context.Context, system string, kind domain.Kind
 type Audit struct {
 	Seen      int             // objects that the vendor shows
 	Linked    map[string]bool // ids of live records that belong to an entity, or to a case that asks whose they are
-	Different []string        // ids whose values differ from what is stored
+	Held      []string        // ids of which a change has arrived and waits for the decision of a mass change
+	Different []string        // ids of other objects whose values differ from what is stored
 	Unlevel   []string        // what would still have to be written, though nothing is pending and no case says why
 	Twice     int             // surplus records that carry one canonical id
 	Made      int             // records that Datum has created in this system
@@ -46,6 +48,9 @@ func (e *Engine) Audit(ctx context.Context, system string, kind domain.Kind) (a 
 		return a, err
 	}
 	if a.Made, err = store.WrittenRecords(ctx, e.pool, system); err != nil {
+		return a, err
+	}
+	if a.Held, err = store.HeldRecords(ctx, e.pool, system, kind); err != nil {
 		return a, err
 	}
 	if a.Unlevel, err = store.Unlevel(ctx, e.pool, system, kind); err != nil {
@@ -89,6 +94,9 @@ func (e *Engine) compare(ctx context.Context, c *connected, kind domain.Kind, pa
 		a.Seen++
 		if r.CanonicalID != "" && !r.Deleted && r.MergedInto == "" {
 			carriers[r.CanonicalID]++
+		}
+		if slices.Contains(a.Held, r.ExternalID) {
+			continue
 		}
 		s := by[r.ExternalID]
 		if s == nil || s.Deleted != (r.Deleted || r.MergedInto != "") {

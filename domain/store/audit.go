@@ -50,6 +50,16 @@ func LinkedRecords(ctx context.Context, db DB, system string, kind domain.Kind) 
 	return linked, err
 }
 
+// HeldRecords returns the ids of a system's objects of which something waits for the decision of a mass change.
+func HeldRecords(ctx context.Context, db DB, system string, kind domain.Kind) ([]string, error) {
+	rows, err := db.Query(ctx, `-- name: HeldRecords
+		SELECT DISTINCT external_id FROM signals WHERE system = $1 AND kind = $2 AND status = 'parked' ORDER BY external_id`, system, kind)
+	if err != nil {
+		return nil, fmt.Errorf("store.HeldRecords: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // WrittenRecords counts the records of a system that came to be by Datum's own writes.
 func WrittenRecords(ctx context.Context, db DB, system string) (int, error) {
 	var n int
